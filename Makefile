@@ -1,0 +1,1 @@
+LOCK_EXTRAS = --extra service --extra infra --extra ops --extra local --extra dev

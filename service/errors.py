@@ -1,0 +1,108 @@
+"""The service's one family of errors; adapters translate SDK errors into it, the API translates it into problem+json.
+
+    RagError
+    |- BadRequest             422  the caller can fix it
+    |- PayloadTooLarge        413
+    |- UnsupportedMedia       415
+    |- StageUnavailable       503  a stage that the answer needs is down; names the stage
+    |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
+    |  |- UpstreamThrottled   503  the vendor asked to slow down
+    |- DeadlineExceeded       503  the request's time is used up
+    |- NotReady               503  starting or draining
+    |- UpstreamExhausted      503  the vendor's balance or quota is used up; not retriable
+    |- StartupError           exit code, before the first request: a wrong setting or a broken artefact
+"""
+
+from __future__ import annotations
+
+
+class RagError(Exception):
+    """Anything that the service reports to its caller in one line.
+
+    Attributes:
+        status: HTTP status.
+        title: short and stable, the same for every occurrence.
+        retry_after_s: seconds that the caller should wait, where waiting helps.
+    """
+
+    status = 500
+    title = "Internal error"
+
+    def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class BadRequest(RagError):
+    """The request is understood and wrong; `detail` names the field and what is legal."""
+
+    status = 422
+    title = "Invalid request"
+
+
+class PayloadTooLarge(RagError):
+    """The body is over the limit; nothing of it was processed."""
+
+    status = 413
+    title = "Request body too large"
+
+
+class UnsupportedMedia(RagError):
+    """The body is not JSON."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+class NotReady(RagError):
+    """The process is warming up or draining."""
+
+    status = 503
+    title = "Not ready"
+
+
+class DeadlineExceeded(RagError):
+    """The request's own time budget is used up."""
+
+    status = 503
+    title = "Deadline exceeded"
+
+
+class StageUnavailable(RagError):
+    """A stage that the answer can't do without failed.
+
+    Attributes:
+        stage: the pipeline stage, as named in `timings`.
+    """
+
+    status = 503
+    title = "Stage unavailable"
+
+    def __init__(self, stage: str, detail: str, *, retry_after_s: float | None = 5) -> None:
+        super().__init__(f"{stage}: {detail}", retry_after_s=retry_after_s)
+        self.stage = stage
+
+
+class EndpointAsleep(StageUnavailable):
+    """A scale-to-zero endpoint has no copy running; the request itself triggers the wake-up, which takes minutes."""
+
+    title = "Model endpoint is waking up"
+
+
+class UpstreamThrottled(StageUnavailable):
+    """The vendor answered 429; `retry_after_s` is what it asked for, where it said so."""
+
+    title = "Upstream rate limit"
+
+
+class UpstreamExhausted(StageUnavailable):
+    """The vendor account's balance or quota is used up: a person has to act, a retry can't help."""
+
+    title = "Upstream quota exhausted"
+
+
+class StartupError(RagError):
+    """A setting or an artefact is unusable; the process says so in one line and ends with code 78 (EX_CONFIG)."""
+
+    title = "Cannot start"

@@ -1,0 +1,167 @@
+"""The only reader of the environment: parsed once, frozen, handed down as values.
+
+Names keep the deployment guide's words where it has them (`OPENAI_API_KEY`, `QDRANT_CLOUD_URL`, ...), the rest are
+`RAG_*`. AWS credentials are never among them: boto3 finds the role. `infra` sets these names; a test holds both equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import StartupError
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _env(*names: str) -> AliasChoices:
+    return AliasChoices(*names)
+
+
+class Settings(BaseSettings):
+    """Everything that the service can be told; immutable after start."""
+
+    model_config = SettingsConfigDict(env_prefix="RAG_", frozen=True, extra="ignore", populate_by_name=True)
+
+    # where it listens
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    metrics_port: Port = Field(9090, description="second port, for /metrics only; 0 turns it off")
+    docs: bool = Field(default=False, description="serve /docs and /openapi.json")
+    served_by: Literal["edge", "cloud"] = "cloud"
+    release: str = Field("dev", description="image digest or revision, reported by /health")
+
+    # limits (shared budget table: request 25 s < graceful 30 s < stop timeout 45 s)
+    deadline_s: Positive = 25.0
+    query_model_timeout_s: Positive = 3.0
+    search_timeout_s: Positive = 1.0
+    rerank_timeout_s: Positive = 1.0
+    graceful_s: Positive = 30.0
+    max_body_bytes: Count = 32 * 1024
+    max_query_chars: Count = 4000
+    max_top_k: Count = 20
+    max_output_tokens: Annotated[int, Field(ge=1, le=1024)] = 512
+    threads: Count = Field(1, description="CPU threads of each local model session")
+
+    # stages
+    top_k: Count = 3
+    expansions: Annotated[int, Field(ge=0, le=5)] = 3
+    candidates: Count = Field(20, description="chunks per variant that are fetched before reranking")
+    min_score: Annotated[float, Field(ge=-1, le=1)] = Field(0.25, description="best cosine below this: I don't know")
+    collections: Annotated[tuple[str, ...], NoDecode] = ("posts", "articles", "repos")
+
+    # embedding
+    embedder: Literal["onnx", "sentence-transformers"] = "onnx"
+    embedding_model_path: Path | None = Field(None, description="model.onnx; default: the installed package's")
+    tokenizer_path: Path | None = Field(None, description="tokenizer.json; default: the installed package's")
+
+    # vector store
+    vector_store: Literal["qdrant", "faiss"] = "qdrant"
+    qdrant_url: str | None = Field(None, validation_alias=_env("QDRANT_CLOUD_URL", "RAG_QDRANT_URL"))
+    qdrant_api_key: SecretStr | None = Field(None, validation_alias=_env("QDRANT_APIKEY", "RAG_QDRANT_API_KEY"))
+    bundle_dir: Path | None = None
+
+    # documents
+    documents: Literal["mongo", "bundle", "none"] = "none"
+    mongo_url: SecretStr | None = Field(None, validation_alias=_env("DATABASE_HOST", "RAG_MONGO_URL"))
+    mongo_database: str = Field("rag", validation_alias=_env("DATABASE_NAME", "RAG_MONGO_DATABASE"))
+
+    # query model
+    query_model: Literal["openai", "none"] = "none"
+    openai_api_key: SecretStr | None = Field(None, validation_alias=_env("OPENAI_API_KEY"))
+    openai_model_id: str = Field("gpt-4o-mini", validation_alias=_env("OPENAI_MODEL_ID"))
+    openai_base_url: str | None = Field(None, validation_alias=_env("OPENAI_BASE_URL"))
+
+    # reranker
+    reranker: Literal["onnx", "sentence-transformers", "none"] = "none"
+    reranker_model: str | None = Field(None, description="folder with model.onnx and tokenizer.json, or a hub id")
+
+    # generation
+    generator: Literal["sagemaker", "openai", "llamacpp", "none"] = "none"
+    sagemaker_endpoint: str | None = Field(None, validation_alias=_env("SAGEMAKER_ENDPOINT_INFERENCE"))
+    sagemaker_component: str | None = Field(None, description="inference component name (scale to zero)")
+    sagemaker_engine: Literal["vllm", "tgi"] = "vllm"
+    generation_model: str | None = Field(None, description="model name that the engine was started with")
+    context_tokens: Count = 4096
+    aws_region: str | None = Field(None, validation_alias=_env("AWS_REGION"))
+    llamacpp_url: str | None = None
+
+    # cache
+    cache: Literal["redis", "memory", "none"] = "none"
+    redis_url: SecretStr | None = None
+    cache_ttl_s: Positive = 3600.0
+
+    # hybrid routing
+    privacy: Literal["local-only", "allow-cloud"] = "local-only"
+    fallback: Literal["sagemaker", "service", "none"] = "none"
+    fallback_url: str | None = None
+    fallback_api_key: SecretStr | None = None
+
+    # connection pools
+    qdrant_connections: Count = 20
+    mongo_connections: Count = 20
+    redis_connections: Count = 20
+    http_connections: Count = 50
+
+    @field_validator("collections", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needs: dict[str, tuple[object, str]] = {}
+        if self.vector_store == "qdrant":
+            needs["QDRANT_CLOUD_URL"] = (self.qdrant_url, "RAG_VECTOR_STORE=qdrant")
+        if self.vector_store == "faiss":
+            needs["RAG_BUNDLE_DIR"] = (self.bundle_dir, "RAG_VECTOR_STORE=faiss")
+        if self.documents == "mongo":
+            needs["DATABASE_HOST"] = (self.mongo_url, "RAG_DOCUMENTS=mongo")
+        if "openai" in (self.query_model, self.generator):
+            needs["OPENAI_API_KEY"] = (self.openai_api_key, "an OpenAI stage")
+        if self.generator == "sagemaker" or self.fallback == "sagemaker":
+            needs["SAGEMAKER_ENDPOINT_INFERENCE"] = (self.sagemaker_endpoint, "a SageMaker generator or fallback")
+        if self.generator == "llamacpp":
+            needs["RAG_LLAMACPP_URL"] = (self.llamacpp_url, "RAG_GENERATOR=llamacpp")
+        if self.reranker != "none":
+            needs["RAG_RERANKER_MODEL"] = (self.reranker_model, f"RAG_RERANKER={self.reranker}")
+        if self.cache == "redis":
+            needs["RAG_REDIS_URL"] = (self.redis_url, "RAG_CACHE=redis")
+        if self.fallback == "service":
+            needs["RAG_FALLBACK_URL"] = (self.fallback_url, "RAG_FALLBACK=service")
+        missing = [f"{name} is required by {why}" for name, (value, why) in needs.items() if value is None]
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+
+def environment_names() -> dict[str, str]:
+    """Environment name -> field, for every name that `Settings` reads; the first name of an alias list leads."""
+    names: dict[str, str] = {}
+    for field, info in Settings.model_fields.items():
+        alias = info.validation_alias
+        for choice in alias.choices if isinstance(alias, AliasChoices) else (f"RAG_{field.upper()}",):
+            names[str(choice)] = field
+    return names
+
+
+def load() -> Settings:
+    """Read the environment once.
+
+    Raises:
+        StartupError: every wrong or missing name at once, values withheld.
+    """
+    leading = {field: name for name, field in reversed(environment_names().items())}
+    try:
+        return Settings()
+    except ValidationError as exc:
+        reasons = []
+        for error in exc.errors(include_input=False, include_url=False):
+            where = str(error["loc"][0]) if error["loc"] else ""
+            reasons.append(f"{leading.get(where, where)}: {error['msg']}".removeprefix(": "))
+        raise StartupError("environment: " + "; ".join(reasons)) from exc
