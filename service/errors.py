@@ -1,16 +1,16 @@
 """The service's one family of errors; adapters translate SDK errors into it, the API translates it into problem+json.
 
-    RagError
-    |- BadRequest             422  the caller can fix it
-    |- PayloadTooLarge        413
-    |- UnsupportedMedia       415
-    |- StageUnavailable       503  a stage that the answer needs is down; names the stage
-    |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
-    |  |- UpstreamThrottled   503  the vendor asked to slow down
-    |- DeadlineExceeded       503  the request's time is used up
-    |- NotReady               503  starting or draining
-    |- UpstreamExhausted      503  the vendor's balance or quota is used up; not retriable
-    |- StartupError           exit code, before the first request: a wrong setting or a broken artefact
+RagError
+|- BadRequest             422  the caller can fix it
+|- PayloadTooLarge        413
+|- UnsupportedMedia       415
+|- StageUnavailable       503  a stage that the answer needs is down; names the stage
+|  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
+|  |- UpstreamThrottled   503  the vendor asked to slow down
+|- DeadlineExceeded       503  the request's time is used up
+|- NotReady               503  starting or draining
+|- UpstreamExhausted      503  the vendor's balance or quota is used up; not retriable
+|- StartupError           exit code, before the first request: a wrong setting or a broken artefact
 """
 
 from __future__ import annotations

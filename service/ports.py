@@ -5,7 +5,7 @@ Every adapter of a port passes the same contract test class (tests/contract). Ad
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -77,10 +77,14 @@ class Embedder(Protocol):
     """Text to unit vectors."""
 
     @property
-    def model_id(self) -> str: ...
+    def model_id(self) -> str:
+        """Names the model; part of every cache key."""
+        ...
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Embed `texts` in order; shape (len(texts), dimension), float32, L2 norm 1."""
@@ -115,15 +119,21 @@ class Documents(Protocol):
         """Ids of the users whose name matches, case-insensitively; empty where nobody does."""
         ...
 
-    async def ping(self) -> None: ...
+    async def ping(self) -> None:
+        """Raise StageUnavailable unless a call could be answered now."""
+        ...
 
 
 class QueryModel(Protocol):
     """A small model that reads the query before retrieval."""
 
-    async def self_query(self, query: str) -> SelfQuery: ...
+    async def self_query(self, query: str) -> SelfQuery:
+        """The author that the query asks about."""
+        ...
 
-    async def expand(self, query: str, count: int) -> Expansion: ...
+    async def expand(self, query: str, count: int) -> Expansion:
+        """Up to `count` other wordings."""
+        ...
 
 
 class Reranker(Protocol):
@@ -138,7 +148,9 @@ class Generator(Protocol):
     """A chat model."""
 
     @property
-    def model_id(self) -> str: ...
+    def model_id(self) -> str:
+        """Names the model; part of every cache key."""
+        ...
 
     @property
     def context_tokens(self) -> int:
@@ -149,25 +161,30 @@ class Generator(Protocol):
         """Tokens of each text for this model; an upper bound where its tokenizer can't be had."""
         ...
 
-    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncIterator[Delta]:
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
         """Generate; closing the iterator cancels the upstream call."""
         ...
 
-    async def ping(self) -> None: ...
+    async def ping(self) -> None:
+        """Raise StageUnavailable unless a call could be answered now."""
+        ...
 
 
 class Cache(Protocol):
     """A shared key-value store with expiry; losing it costs speed, never correctness."""
 
-    async def get(self, key: str) -> bytes | None: ...
-
-    async def set(self, key: str, value: bytes, *, ttl_s: float) -> None: ...
-
-    def lock(self, key: str, *, ttl_s: float) -> AbstractAsyncContextManager[bool]:
-        """Enter with True for the one holder over all processes, with False once the holder is done or `ttl_s` is over."""
+    async def get(self, key: str) -> bytes | None:
+        """The value, None where there is none."""
         ...
 
-    async def ping(self) -> None: ...
+    async def set(self, key: str, value: bytes, *, ttl_s: float) -> None:
+        """Keep `value` for `ttl_s` seconds."""
+        ...
 
+    def lock(self, key: str, *, ttl_s: float) -> AbstractAsyncContextManager[bool]:
+        """Enter with True for the one holder over all processes, with False once it is done or `ttl_s` is over."""
+        ...
 
-HealthStates = Mapping[str, str]
+    async def ping(self) -> None:
+        """Raise StageUnavailable unless a call could be answered now."""
+        ...

@@ -43,8 +43,6 @@ class Settings(BaseSettings):
     rerank_timeout_s: Positive = 1.0
     graceful_s: Positive = 30.0
     max_body_bytes: Count = 32 * 1024
-    max_query_chars: Count = 4000
-    max_top_k: Count = 20
     max_output_tokens: Annotated[int, Field(ge=1, le=1024)] = 512
     threads: Count = Field(1, description="CPU threads of each local model session")
 
@@ -115,26 +113,26 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needs: dict[str, tuple[object, str]] = {}
-        if self.vector_store == "qdrant":
-            needs["QDRANT_CLOUD_URL"] = (self.qdrant_url, "RAG_VECTOR_STORE=qdrant")
-        if self.vector_store == "faiss":
-            needs["RAG_BUNDLE_DIR"] = (self.bundle_dir, "RAG_VECTOR_STORE=faiss")
-        if self.documents == "mongo":
-            needs["DATABASE_HOST"] = (self.mongo_url, "RAG_DOCUMENTS=mongo")
-        if "openai" in (self.query_model, self.generator):
-            needs["OPENAI_API_KEY"] = (self.openai_api_key, "an OpenAI stage")
-        if self.generator == "sagemaker" or self.fallback == "sagemaker":
-            needs["SAGEMAKER_ENDPOINT_INFERENCE"] = (self.sagemaker_endpoint, "a SageMaker generator or fallback")
-        if self.generator == "llamacpp":
-            needs["RAG_LLAMACPP_URL"] = (self.llamacpp_url, "RAG_GENERATOR=llamacpp")
-        if self.reranker != "none":
-            needs["RAG_RERANKER_MODEL"] = (self.reranker_model, f"RAG_RERANKER={self.reranker}")
-        if self.cache == "redis":
-            needs["RAG_REDIS_URL"] = (self.redis_url, "RAG_CACHE=redis")
-        if self.fallback == "service":
-            needs["RAG_FALLBACK_URL"] = (self.fallback_url, "RAG_FALLBACK=service")
-        missing = [f"{name} is required by {why}" for name, (value, why) in needs.items() if value is None]
+        missing = [
+            f"{name} is required by {why}"
+            for field, name, why, wanted in (
+                ("qdrant_url", "QDRANT_CLOUD_URL", "RAG_VECTOR_STORE=qdrant", self.vector_store == "qdrant"),
+                ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_VECTOR_STORE=faiss", self.vector_store == "faiss"),
+                ("mongo_url", "DATABASE_HOST", "RAG_DOCUMENTS=mongo", self.documents == "mongo"),
+                ("openai_api_key", "OPENAI_API_KEY", "an OpenAI stage", "openai" in {self.query_model, self.generator}),
+                (
+                    "sagemaker_endpoint",
+                    "SAGEMAKER_ENDPOINT_INFERENCE",
+                    "a SageMaker generator or fallback",
+                    "sagemaker" in {self.generator, self.fallback},
+                ),
+                ("llamacpp_url", "RAG_LLAMACPP_URL", "RAG_GENERATOR=llamacpp", self.generator == "llamacpp"),
+                ("reranker_model", "RAG_RERANKER_MODEL", "RAG_RERANKER", self.reranker != "none"),
+                ("redis_url", "RAG_REDIS_URL", "RAG_CACHE=redis", self.cache == "redis"),
+                ("fallback_url", "RAG_FALLBACK_URL", "RAG_FALLBACK=service", self.fallback == "service"),
+            )
+            if wanted and getattr(self, field) is None
+        ]
         if missing:
             raise ValueError("; ".join(missing))
         return self

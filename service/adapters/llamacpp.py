@@ -1,0 +1,124 @@
+"""Generator port over llama.cpp's server: streaming chat completions, and its own tokenizer for exact counts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from service.errors import StageUnavailable
+from service.ports import Delta, Usage
+
+if TYPE_CHECKING:
+    from service.ports import Message
+
+STAGE = "generation"
+CONNECT_S = 2.0
+TOKENIZE_S = 5.0
+REPEAT_PENALTY = 1.1  # llama.cpp's own classic default: small models loop without it
+
+
+class LlamaCpp:
+    """One server that decodes one answer at a time; requests beyond that wait in its queue."""
+
+    def __init__(self, client: httpx.AsyncClient, *, model: str, context_tokens: int) -> None:
+        self._client = client
+        self._model = model
+        self._context_tokens = context_tokens
+
+    @classmethod
+    def open(cls, url: str, *, model: str, context_tokens: int, connections: int) -> Self:
+        """Make the client; nothing is sent before the first call."""
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        # No read limit here: the request's deadline is the pipeline's, and two cores may prefill for a minute.
+        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        client = httpx.AsyncClient(base_url=url.rstrip("/"), limits=limits, timeout=timeout, trust_env=False)
+        return cls(client, model=model, context_tokens=context_tokens)
+
+    @property
+    def model_id(self) -> str:
+        return self._model
+
+    @property
+    def context_tokens(self) -> int:
+        return self._context_tokens
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Exact, by the server's tokenizer."""
+        return list(await asyncio.gather(*(self._count(text) for text in texts)))
+
+    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
+        """Closing the iterator closes the connection, and the server stops decoding."""
+        body = {
+            "model": self._model,
+            "messages": [asdict(message) for message in messages],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "repeat_penalty": REPEAT_PENALTY,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        finished = False
+        try:
+            async with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
+                if response.is_error:
+                    raise _translate(response.status_code, await response.aread())
+                async for delta in _deltas(response):
+                    finished = finished or delta.usage is not None
+                    yield delta
+        except httpx.HTTPError as exc:
+            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+        if not finished:
+            raise StageUnavailable(STAGE, "llama.cpp ended the answer before it was complete")
+
+    async def ping(self) -> None:
+        """Raise StageUnavailable unless the model is loaded."""
+        try:
+            response = await self._client.get("/health", timeout=CONNECT_S)
+        except httpx.HTTPError as exc:
+            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+        if response.status_code != httpx.codes.OK:
+            raise _translate(response.status_code, response.content)
+
+    async def aclose(self) -> None:
+        """Close the pool."""
+        await self._client.aclose()
+
+    async def _count(self, text: str) -> int:
+        try:
+            response = await self._client.post("/tokenize", json={"content": text}, timeout=TOKENIZE_S)
+            response.raise_for_status()
+        except httpx.HTTPError as exc:
+            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+        return len(response.json()["tokens"])
+
+
+async def _deltas(response: httpx.Response) -> AsyncIterator[Delta]:
+    from httpx_sse import EventSource  # noqa: PLC0415 - loads when first used
+
+    async for event in EventSource(response).aiter_sse():
+        if event.data == "[DONE]":
+            return
+        try:
+            chunk: dict[str, Any] = json.loads(event.data)
+        except ValueError as exc:
+            raise StageUnavailable(STAGE, "llama.cpp sent an event that is not JSON") from exc
+        if "error" in chunk:
+            raise StageUnavailable(STAGE, f"llama.cpp: {chunk['error'].get('message', 'error')}")
+        choice = (chunk.get("choices") or [{}])[0]
+        usage = chunk.get("usage")
+        text = (choice.get("delta") or {}).get("content") or ""
+        reason = choice.get("finish_reason")
+        if text or usage or reason:
+            counted = Usage(usage["prompt_tokens"], usage["completion_tokens"]) if usage else None
+            yield Delta(text, counted, reason if reason in {"stop", "length"} else None)
+
+
+def _translate(status: int, body: bytes) -> StageUnavailable:
+    if status == httpx.codes.SERVICE_UNAVAILABLE:
+        return StageUnavailable(STAGE, "llama.cpp is loading its model", retry_after_s=10)
+    return StageUnavailable(STAGE, f"llama.cpp answered {status}: {body[:200].decode(errors='replace')}")

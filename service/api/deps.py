@@ -1,0 +1,34 @@
+"""Named dependency types: what a route may ask for, and where it is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.errors import request_id
+from service.api.state import State
+from service.errors import NotReady
+from service.resilience import Deadline
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.service
+    return state
+
+
+def _ready(request: Request) -> State:
+    state = _state(request)
+    if not state.ready:
+        raise NotReady("the service is starting or draining", retry_after_s=1)
+    return state
+
+
+def _deadline(request: Request) -> Deadline:
+    return Deadline(total_s=_state(request).settings.deadline_s)
+
+
+StateDep = Annotated[State, Depends(_state)]
+ReadyDep = Annotated[State, Depends(_ready)]
+DeadlineDep = Annotated[Deadline, Depends(_deadline)]
+RequestId = Annotated[str, Depends(request_id)]

@@ -1,0 +1,81 @@
+"""Per request, as plain ASGI: an id, the count of responses, and the request in flight."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from service.telemetry import Telemetry
+
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestContext:
+    """Takes the caller's X-Request-Id where it is harmless, else makes one; answers with it."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, served_by: str) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self._served_by = served_by
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = given.decode() if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+        scope["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                self._telemetry.answered(_route(scope), message["status"], self._served_by)
+            await send(message)
+
+        with self._telemetry.in_flight():
+            await self._app(scope, receive, send_with_id)
+
+
+def _route(scope: Scope) -> str:
+    """The route's template, never the raw path: labels must stay few."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+class BodyLimit:
+    """Refuses a body over `max_bytes` by its declared length, or as soon as that much of it has arrived.
+
+    Starlette's own limiter answers in plain text; this one raises what the error handlers turn into problem+json.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            if declared.isdigit() and int(declared) > self._max_bytes:
+                raise self._too_large()
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, limited, send)
+
+    def _too_large(self) -> HTTPException:
+        # Connection: close, since the rest of the body is not read.
+        return HTTPException(413, f"the body is over {self._max_bytes} bytes", headers={"Connection": "close"})

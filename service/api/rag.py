@@ -1,0 +1,136 @@
+"""POST /rag and POST /search: translate between the wire and the pipeline, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.sse import format_sse_event
+from pydantic import BaseModel, TypeAdapter
+from starlette.responses import Response, StreamingResponse
+
+from service.api.deps import DeadlineDep, ReadyDep, RequestId
+from service.api.errors import problem
+from service.api.schemas import (
+    Problem,
+    RagRequest,
+    RagResponse,
+    SearchRequest,
+    SearchResponse,
+    SearchResult,
+    Source,
+    Timings,
+    TokenText,
+    UsageOut,
+)
+from service.api.state import State
+from service.errors import RagError
+from service.ports import Hit
+from service.rag.pipeline import Answer, Event, Found, Question, Token
+from service.rag.trace import Trace
+
+router = APIRouter(tags=["rag"])
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (413, 415, 422, 503)
+}
+EVENT_STREAM = "text/event-stream"
+_SOURCES = TypeAdapter(list[Source])
+
+
+@router.post("/search", response_model=SearchResponse, responses=_ERRORS)
+async def search(body: SearchRequest, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId) -> Response:
+    """Retrieval alone: the chunks, best first."""
+    trace = Trace()
+    hits = await state.pipeline.retrieve(_question(body, state), trace, deadline)
+    state.telemetry.traced(trace)
+    return _json(
+        SearchResponse(
+            results=[SearchResult(**asdict(hit)) for hit in hits],
+            timings=Timings(**trace.timings_ms()),
+            served_by=state.settings.served_by,
+            degraded=trace.degraded,
+            skipped=trace.skipped,
+            request_id=request_id,
+        )
+    )
+
+
+@router.post("/rag", response_model=RagResponse, responses=_ERRORS)
+async def rag(
+    body: RagRequest, request: Request, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId
+) -> Response:
+    """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
+    question = _question(body, state)
+    if body.stream or EVENT_STREAM in request.headers.get("accept", ""):
+        # The first event is awaited here, so that an error before it has its own status code.
+        events = state.pipeline.run(question, deadline)
+        first = await anext(events)
+        stream = _encode(first, events, state, request_id)
+        return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+    return _json(_response(await state.pipeline.answer(question, deadline), state, request_id))
+
+
+def _question(body: SearchRequest, state: State) -> Question:
+    return Question(body.query, body.top_k or state.settings.top_k, body.filters.author)
+
+
+def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
+    trace = answer.trace
+    state.telemetry.traced(trace)
+    return RagResponse(
+        answer=answer.text,
+        citations=list(answer.citations),
+        sources=[_source(hit) for hit in answer.sources],
+        timings=Timings(**trace.timings_ms()),
+        usage=UsageOut(
+            input_tokens=trace.usage.input_tokens,
+            output_tokens=trace.usage.output_tokens,
+            cost_usd=None if trace.cost_usd is None else f"{trace.cost_usd:.6f}",
+        ),
+        cached=False,
+        served_by=state.settings.served_by,
+        degraded=trace.degraded,
+        skipped=trace.skipped,
+        request_id=request_id,
+    )
+
+
+def _source(hit: Hit) -> Source:
+    return Source(
+        id=hit.id, collection=hit.collection, score=hit.score, title=hit.title, url=hit.url, author=hit.author
+    )
+
+
+async def _encode(first: Event, events: AsyncGenerator[Event], state: State, request_id: str) -> AsyncIterator[bytes]:
+    """`sources`, `token`..., `done`; or `error` where the stream breaks."""
+    async with aclosing(events):
+        try:
+            yield _event(first, state, request_id)
+            async for event in events:
+                yield _event(event, state, request_id)
+        except RagError as exc:
+            yield _sse("error", problem(exc, request_id))
+
+
+def _event(event: Event, state: State, request_id: str) -> bytes:
+    match event:
+        case Found(sources):
+            return format_sse_event(
+                event="sources", data_str=_SOURCES.dump_json([_source(hit) for hit in sources]).decode()
+            )
+        case Token(text):
+            return _sse("token", TokenText(text=text))
+        case Answer():
+            return _sse("done", _response(event, state, request_id))
+
+
+def _sse(name: str, body: BaseModel) -> bytes:
+    return format_sse_event(event=name, data_str=body.model_dump_json(by_alias=True, exclude_none=False))
+
+
+def _json(body: BaseModel) -> Response:
+    return Response(body.model_dump_json(by_alias=True), media_type="application/json")

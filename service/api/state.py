@@ -1,0 +1,21 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.parts import Parts
+from service.rag.pipeline import Pipeline
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+
+@dataclass(slots=True)
+class State:
+    """One per app; `ready` is the only thing that changes."""
+
+    settings: Settings
+    telemetry: Telemetry
+    parts: Parts
+    pipeline: Pipeline
+    ready: bool = False

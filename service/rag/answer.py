@@ -1,0 +1,56 @@
+"""The answer: citations are checked by code, never trusted to the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.ports import Hit
+
+UNKNOWN = "I don't know: the indexed documents do not cover this question."
+GROUNDED = 0.5  # share of a sentence's content words that a source must contain to be its origin
+SHORTEST_WORD = 4
+
+_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_FENCE = re.compile(r"</?source\b[^>\n]*>?")
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The answer's text with valid marks only, and the numbers of the sources that it cites."""
+
+    text: str
+    citations: tuple[int, ...]
+
+
+def check(text: str, sources: Sequence[Hit]) -> Checked:
+    """Drop echoed fences and marks of sources that do not exist; where none is left, mark where the text is from.
+
+    A small model often answers from a source without saying so: the text is then attributed to the source that holds
+    at least GROUNDED of its content words, and stays unmarked where no source does.
+    """
+    valid = range(1, len(sources) + 1)
+    unfenced = _FENCE.sub("", text)
+    cleaned = _MARK.sub(lambda mark: mark[0] if int(mark[1]) in valid else "", unfenced).strip()
+    cited = tuple(dict.fromkeys(int(mark) for mark in _MARK.findall(cleaned) if int(mark) in valid))
+    if cited or not cleaned:
+        return Checked(cleaned, cited)
+    origin = _origin(cleaned, sources)
+    return Checked(f"{cleaned} [{origin}]", (origin,)) if origin else Checked(cleaned, ())
+
+
+def _origin(text: str, sources: Sequence[Hit]) -> int | None:
+    words = _content_words(text)
+    if not words:
+        return None
+    shares = [len(words & _content_words(f"{hit.title} {hit.text}")) / len(words) for hit in sources]
+    best = max(range(len(shares)), key=shares.__getitem__, default=None)
+    return best + 1 if best is not None and shares[best] >= GROUNDED else None
+
+
+def _content_words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text.casefold()) if len(word) >= SHORTEST_WORD}

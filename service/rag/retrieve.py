@@ -1,0 +1,54 @@
+"""Retrieval: embed every wording, search all collections, merge by reciprocal rank fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from service.resilience import within
+
+if TYPE_CHECKING:
+    from service.ports import Embedder, Hit, VectorStore
+    from service.rag.trace import Trace
+    from service.resilience import Deadline
+
+STAGE = "retrieval"
+RRF_K = 60  # Cormack, Clarke and Buettcher 2009: the constant that damps the first ranks
+EMBED_S = 1.0
+
+
+async def search(
+    wordings: Sequence[str],
+    *,
+    embedder: Embedder,
+    store: VectorStore,
+    collections: Sequence[str],
+    limit: int,
+    authors: Sequence[str] | None,
+    trace: Trace,
+    deadline: Deadline,
+    limit_s: float,
+) -> list[Hit]:
+    """At most `limit` distinct chunks, best first; `score` is the chunk's best cosine over all wordings.
+
+    Raises:
+        StageUnavailable: the embedder or the store failed; there is no answer without retrieval.
+    """
+    with trace.timing(STAGE):
+        vectors = await within(deadline, embedder.embed(wordings), stage=STAGE, limit_s=EMBED_S * len(wordings))
+        found = store.search(vectors, collections=collections, limit=limit, authors=authors)
+        return fuse(await within(deadline, found, stage=STAGE, limit_s=limit_s))[:limit]
+
+
+def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
+    """Reciprocal rank fusion by id: sum of 1 / (RRF_K + rank); ties keep the higher cosine first."""
+    fused: dict[str, float] = {}
+    best: dict[str, Hit] = {}
+    for ranking in rankings:
+        for rank, hit in enumerate(ranking, start=1):
+            fused[hit.id] = fused.get(hit.id, 0.0) + 1 / (RRF_K + rank)
+            known = best.get(hit.id)
+            best[hit.id] = hit if known is None else replace(known, score=max(known.score, hit.score))
+    order = sorted(fused, key=lambda key: (fused[key], best[key].score), reverse=True)
+    return [best[key] for key in order]

@@ -1,0 +1,51 @@
+"""Self-query: which author the question asks about, and that author's ids.
+
+A filter that the caller asked for is never dropped; one that the model guessed is, when anything about it fails.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.errors import RagError, StageUnavailable
+from service.resilience import within
+
+if TYPE_CHECKING:
+    from service.ports import Documents, QueryModel
+    from service.rag.trace import Trace
+    from service.resilience import Deadline
+
+STAGE = "self_query"
+LOOKUP_S = 0.5
+
+
+async def requested_authors(name: str, documents: Documents | None, deadline: Deadline) -> tuple[str, ...]:
+    """Ids for a filter that the caller asked for; without a documents store the name is the id.
+
+    Raises:
+        StageUnavailable: the lookup failed; widening the result to everybody would be a leak.
+    """
+    if documents is None:
+        return (name,)
+    return await within(deadline, documents.author_ids(name), stage="documents", limit_s=LOOKUP_S)
+
+
+async def guessed_authors(
+    query: str, model: QueryModel | None, documents: Documents | None, trace: Trace, deadline: Deadline, limit_s: float
+) -> tuple[str, ...] | None:
+    """Ids for the author that the question names; None for no filter, also where anything about the guess failed."""
+    if model is None:
+        trace.skip(STAGE)
+        return None
+    with trace.timing(STAGE):
+        try:
+            found = await within(deadline, model.self_query(query), stage=STAGE, limit_s=limit_s)
+            trace.usage += found.usage
+            if found.author is None:
+                return None
+            return await requested_authors(found.author, documents, deadline) or None
+        except StageUnavailable as exc:
+            trace.degrade(exc.stage)
+        except RagError:
+            trace.degrade(STAGE)
+    return None
