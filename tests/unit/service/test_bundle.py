@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service import bundle
+from service.adapters import faiss_index
+from service.adapters.faiss_index import BundleAuthors, FaissStore
+from service.bundle import Chunk, Manifest
+from service.errors import StartupError
+from tests.fakes import FakeEmbedder
+
+SHA = "f" * 64
+
+
+def vectors(count: int, dimension: int = 8, seed: int = 7) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def chunks(count: int) -> list[Chunk]:
+    names = sorted(("posts", "articles", "repos")[n % 3] for n in range(count))
+    return [Chunk(f"id{n}", names[n], f"Author {n % 5}", f"t{n}", f"u{n}", f"text {n}") for n in range(count)]
+
+
+def write(
+    home: Path,
+    count: int = 300,
+    dimension: int = 8,
+    kind: bundle.IndexType = "sq8",
+    claims: dict[str, object] | None = None,
+) -> Manifest:
+    rows = vectors(count, dimension)
+    index = faiss_index.build(rows, kind)
+    with bundle.replacing(home) as staging:
+        faiss_index.write(index, staging / bundle.INDEX)
+        bundle.write_chunks(staging / bundle.CHUNKS, chunks(count))
+        facts = {
+            "embedding_model": "fake",
+            "embedding_sha256": SHA,
+            "dimension": dimension,
+            "count": count,
+            "index_type": kind,
+            "recall_at_10": 1.0,
+            "files": bundle.checksums(staging),
+            "created": datetime.now(UTC),
+            "source": "test",
+        } | (claims or {})
+        manifest = Manifest.model_validate(facts)
+        bundle.write_manifest(staging, manifest)
+    return manifest
+
+
+def open_store(home: Path, dimension: int = 8, sha256: str = SHA) -> FaissStore:
+    return FaissStore.open(home, FakeEmbedder(dimension=dimension), embedder_sha256=sha256)
+
+
+@pytest.mark.parametrize("kind", ["sq8", "flat", "ivf-sq8", "hnsw"])
+async def test_every_index_type_finds_a_stored_vector_with_its_text(tmp_path: Path, kind: bundle.IndexType) -> None:
+    write(tmp_path, kind=kind)
+    store = open_store(tmp_path)
+    found = await store.search(vectors(300)[[5, 250]], collections=("posts", "articles", "repos"), limit=3)
+    assert [ranking[0].id for ranking in found] == ["id5", "id250"]
+    assert found[0][0].text == "text 5"
+    assert found[0][0].score == pytest.approx(1.0, abs=0.02)
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["sq8", "flat", "ivf-sq8", "hnsw"])
+async def test_filters_restrict_the_search_and_not_its_result(tmp_path: Path, kind: bundle.IndexType) -> None:
+    write(tmp_path, kind=kind)
+    store = open_store(tmp_path)
+    query = vectors(300)[[0]]
+    for collections, authors in ((("repos",), None), (("posts", "repos"), None), (("repos",), ("author 3",))):
+        (ranking,) = await store.search(query, collections=collections, limit=10, authors=authors)
+        assert len(ranking) == 10
+        assert {chunk.collection for chunk in ranking} <= set(collections)
+        assert authors is None or {chunk.author for chunk in ranking} == {"Author 3"}
+    assert await store.search(query, collections=("repos",), limit=5, authors=()) == [[]]
+    assert await store.search(query, collections=("other",), limit=5) == [[]]
+    store.close()
+
+
+async def test_authors_are_found_by_name_in_any_case(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert await BundleAuthors(tmp_path).author_ids("AUTHOR 1") == ("Author 1",)
+    assert await BundleAuthors(tmp_path).author_ids("nobody") == ()
+
+
+def corrupt(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("name", [bundle.INDEX, bundle.CHUNKS])
+def test_a_flipped_byte_is_refused_by_the_files_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    corrupt(bundle.resolve(tmp_path) / name)
+    with pytest.raises(StartupError, match=rf"{name} is corrupt: sha256 .* build the bundle again: python -m"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("name", [bundle.INDEX, bundle.CHUNKS, bundle.MANIFEST])
+def test_a_missing_file_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (bundle.resolve(tmp_path) / name).unlink()
+    with pytest.raises(StartupError) as caught:
+        open_store(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert bundle.BUILD_COMMAND in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("claims", "opened", "reason"),
+    [
+        ({}, {"dimension": 9}, "its dimension is 8, the service runs 9"),
+        ({"embedding_model": "other"}, {}, "its embedding model is other, the service runs fake"),
+        ({}, {"sha256": "0" * 64}, "its embedding model sha256"),
+        ({"count": 299}, {}, "holds 300 x 8-D vectors and 300 texts, but 299 x 8-D"),
+        ({"dimension": 9}, {"dimension": 9}, "holds 300 x 8-D vectors and 300 texts, but 300 x 9-D"),
+        ({"format_version": 2}, {}, "format version 2, this release reads 1"),
+    ],
+)
+def test_a_bundle_that_does_not_match_is_refused_with_both_values(
+    tmp_path: Path, claims: dict[str, object], opened: dict[str, object], reason: str
+) -> None:
+    write(tmp_path, claims=claims)
+    with pytest.raises(StartupError, match=reason):
+        open_store(tmp_path, **opened)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"formatVersion": "x"}'])
+def test_a_manifest_that_is_not_one_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path)
+    (bundle.resolve(tmp_path) / bundle.MANIFEST).write_bytes(content)
+    with pytest.raises(StartupError) as caught:
+        bundle.verify(bundle.resolve(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_export_leaves_the_old_bundle_and_no_rest(tmp_path: Path) -> None:
+    write(tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(RuntimeError, match="disk full"), bundle.replacing(tmp_path) as staging:
+        (staging / bundle.INDEX).write_bytes(b"half")
+        raise RuntimeError("disk full")
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    bundle.verify(bundle.resolve(tmp_path))
+
+
+def test_the_bundle_before_the_current_one_is_kept_and_no_older_one(tmp_path: Path) -> None:
+    for seed in range(4):
+        write(tmp_path, count=100 + seed)
+    assert len([path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]) == bundle.KEEP
+    assert bundle.verify(bundle.resolve(tmp_path)).count == 103
+
+
+def test_a_reader_during_exports_always_sees_a_whole_bundle(tmp_path: Path) -> None:
+    write(tmp_path, count=50)
+    done = threading.Event()
+    seen: list[int] = []
+    errors: list[Exception] = []
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                seen.append(bundle.verify(bundle.resolve(tmp_path)).count)
+            except Exception as exc:  # noqa: BLE001 - reported by the assertion below
+                errors.append(exc)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for n in range(8):
+        write(tmp_path, count=60 + n)
+    done.set()
+    reader.join()
+    assert not errors
+    assert len(set(seen)) > 1
+
+
+def test_recall_is_measured_against_exact_search() -> None:
+    rows = vectors(2000, 32)
+    assert faiss_index.recall_at_10(faiss_index.build(rows, "flat"), rows) == 1.0
+    coarse = faiss_index.build(rows, "ivf-sq8")
+    coarse.nprobe = 1
+    assert faiss_index.recall_at_10(coarse, rows) < 0.9
+
+
+def test_the_manifest_says_what_the_contract_names(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert set(json.loads((bundle.resolve(tmp_path) / bundle.MANIFEST).read_text())) == {
+        "formatVersion", "embeddingModel", "embeddingSha256", "dimension", "metric", "count", "indexType", "recallAt10",
+        "files", "created", "source",
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from service import settings
+from service.errors import StartupError
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.environment_names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> settings.Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return settings.load()
+
+
+def test_the_guides_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = load(
+        monkeypatch,
+        QDRANT_CLOUD_URL="https://qdrant.example",
+        QDRANT_APIKEY="planted-q",
+        OPENAI_API_KEY="planted-o",
+        OPENAI_MODEL_ID="gpt-x",
+        DATABASE_HOST="mongodb://db",
+        SAGEMAKER_ENDPOINT_INFERENCE="twin",
+        AWS_REGION="eu-north-1",
+        RAG_GENERATOR="sagemaker",
+    )
+    assert (read.qdrant_url, read.openai_model_id) == ("https://qdrant.example", "gpt-x")
+    assert (read.sagemaker_endpoint, read.aws_region) == ("twin", "eu-north-1")
+
+
+def test_secrets_never_show_in_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = load(
+        monkeypatch, QDRANT_CLOUD_URL="https://q", QDRANT_APIKEY="planted-q", DATABASE_HOST="mongodb://u:planted-p@h"
+    )
+    assert "planted" not in repr(read)
+    assert "planted" not in read.model_dump_json()
+
+
+def test_every_mistake_is_reported_at_once_by_its_environment_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StartupError) as caught:
+        load(monkeypatch, RAG_PORT="99999", RAG_TOP_K="0", RAG_VECTOR_STORE="chroma")
+    assert "\n" not in str(caught.value)
+    for name in ("RAG_PORT", "RAG_TOP_K", "RAG_VECTOR_STORE"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing"),
+    [
+        ({}, "QDRANT_CLOUD_URL"),
+        ({"RAG_VECTOR_STORE": "faiss"}, "RAG_BUNDLE_DIR"),
+        ({"RAG_VECTOR_STORE": "faiss", "RAG_BUNDLE_DIR": "b", "RAG_GENERATOR": "llamacpp"}, "RAG_LLAMACPP_URL"),
+        ({"QDRANT_CLOUD_URL": "u", "RAG_GENERATOR": "sagemaker"}, "SAGEMAKER_ENDPOINT_INFERENCE"),
+        ({"QDRANT_CLOUD_URL": "u", "RAG_QUERY_MODEL": "openai"}, "OPENAI_API_KEY"),
+        ({"QDRANT_CLOUD_URL": "u", "RAG_DOCUMENTS": "mongo"}, "DATABASE_HOST"),
+        ({"QDRANT_CLOUD_URL": "u", "RAG_CACHE": "redis"}, "RAG_REDIS_URL"),
+        ({"QDRANT_CLOUD_URL": "u", "RAG_RERANKER": "onnx"}, "RAG_RERANKER_MODEL"),
+        ({"QDRANT_CLOUD_URL": "u", "RAG_FALLBACK": "service"}, "RAG_FALLBACK_URL"),
+    ],
+)
+def test_a_backend_without_its_address_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], missing: str
+) -> None:
+    with pytest.raises(StartupError, match=f"{missing} is required by"):
+        load(monkeypatch, **environment)
+
+
+def test_collections_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, QDRANT_CLOUD_URL="u", RAG_COLLECTIONS="posts, repos").collections == ("posts", "repos")
+
+
+def test_no_aws_credential_is_a_setting() -> None:
+    assert not [name for name in settings.environment_names() if "ACCESS_KEY" in name or "SECRET" in name]

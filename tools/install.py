@@ -1,0 +1,110 @@
+"""Put a Pulumi CLI of at least 3.200 with its Python language host where `tools/activate.sh` finds it.
+
+In this order: the one on PATH, the one already under .tools, Pulumi's own installer, a build from the pinned Go modules
+beside this file. Needs the virtual environment for the installer and Go 1.24+ for the build.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+from collections.abc import Sequence
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parent
+ROOT = TOOLS.parent / ".tools"
+BIN = ROOT / "bin"
+LEAST_PULUMI = (3, 200)
+LEAST_GO = (1, 24)
+# The language host starts these by name; upstream's release archive has them beside the CLI.
+SCRIPTS = (
+    "python/cmd/pulumi-language-python-exec",
+    "python/dist/pulumi-resource-pulumi-python",
+    "python/dist/pulumi-analyzer-policy-python",
+)
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """The first dotted version number in a tool's own words: `v3.213.0` and `go1.26.8` alike."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part) for part in found.groups() if part) if found else ()
+
+
+def usable(command: str | None) -> bool:
+    """Whether `command` is a Pulumi CLI that is new enough and has a Python language host beside it or on PATH."""
+    if command is None:
+        return False
+    places = f"{Path(command).parent}{os.pathsep}{os.environ['PATH']}"
+    if shutil.which("pulumi-language-python", path=places) is None:
+        return False
+    return version_of(_output([command, "version"])) >= LEAST_PULUMI
+
+
+def install() -> str:
+    """Make a CLI available; returns one line that says which.
+
+    Raises:
+        SystemExit: none can be had; the message says what to install.
+    """
+    for candidate in (shutil.which("pulumi"), shutil.which("pulumi", path=str(BIN))):
+        if usable(candidate):
+            return f"pulumi {_output([str(candidate), 'version'])} at {candidate}"
+    try:
+        from pulumi.automation import PulumiCommand  # noqa: PLC0415 - only where no CLI is there yet
+
+        command = PulumiCommand.install(root=str(ROOT))
+    except (urllib.error.URLError, OSError) as exc:
+        say(f"Pulumi's installer is out of reach ({exc}); building the CLI from its Go modules (a few minutes, once)")
+        build()
+        return f"pulumi {_output([str(BIN / 'pulumi'), 'version'])} built at {BIN}"
+    return f"pulumi {command.version} installed at {BIN}"
+
+
+def build() -> None:
+    """Build the CLI and its Python language host; the sums of every module are in go.sum."""
+    go = shutil.which("go")
+    if go is None or version_of(_output([go, "version"])) < LEAST_GO:
+        sys.exit(
+            "no Pulumi CLI >= 3.200 and no Go >= 1.24 to build one: install Pulumi "
+            "(https://www.pulumi.com/docs/install/) or Go (https://go.dev/dl/), then run `make tools` again"
+        )
+    BIN.mkdir(parents=True, exist_ok=True)
+    for module, package in (
+        ("pulumi-language-python", f"{SDK}/python/cmd/pulumi-language-python"),
+        ("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"),
+    ):
+        say(f"building {module}")
+        version = _output([go, "list", "-m", "-f", "{{.Version}}", _module_of(package)], cwd=TOOLS / module)
+        stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
+        command = [go, "build", "-ldflags", stamp, "-o", str(BIN / module), package]
+        subprocess.run(command, cwd=TOOLS / module, check=True)
+    source = Path(_output([go, "list", "-m", "-f", "{{.Dir}}", SDK], cwd=TOOLS / "pulumi"))
+    for script in SCRIPTS:
+        target = BIN / Path(script).name
+        target.unlink(missing_ok=True)
+        shutil.copyfile(source / script, target)  # the module cache is read-only, its modes are not wanted
+        target.chmod(0o755)
+
+
+def say(line: str) -> None:
+    """Progress is talk: stderr."""
+    sys.stderr.write(f"tools: {line}\n")
+
+
+def _module_of(package: str) -> str:
+    return SDK if package.startswith(SDK) else "github.com/pulumi/pulumi/pkg/v3"
+
+
+def _output(command: Sequence[str], cwd: Path | None = None) -> str:
+    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    say(install())
