@@ -38,8 +38,13 @@ def main() -> int:
     )
     # A refused start is reported below in one line; uvicorn would print the lifespan's traceback.
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.refused is None)
-    uvicorn.Server(config).run(sockets=[listening])
-    return 0 if app.state.refused is None else _refuse(app.state.refused)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except SystemExit:  # uvicorn's own end after a failed start
+        if app.state.refused is None:
+            raise
+        return _refuse(app.state.refused)
+    return 0
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -147,9 +147,14 @@ def test_a_manifest_that_is_not_one_is_refused_in_one_line(tmp_path: Path, conte
 def test_a_failed_export_leaves_the_old_bundle_and_no_rest(tmp_path: Path) -> None:
     write(tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
-    with pytest.raises(RuntimeError, match="disk full"), bundle.replacing(tmp_path) as staging:
-        (staging / bundle.INDEX).write_bytes(b"half")
-        raise RuntimeError("disk full")
+
+    def export() -> None:
+        with bundle.replacing(tmp_path) as staging:
+            (staging / bundle.INDEX).write_bytes(b"half")
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        export()
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     bundle.verify(bundle.resolve(tmp_path))
 

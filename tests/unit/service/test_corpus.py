@@ -62,9 +62,8 @@ def test_the_demo_corpus_has_the_installed_distributions_with_authors() -> None:
 def test_the_demo_corpus_has_the_projects_docs_and_change_log(tmp_path: Path) -> None:
     (tmp_path / "docs" / "decisions").mkdir(parents=True)
     (tmp_path / "docs" / "decisions" / "0001-x.md").write_text("# Choose x\nBecause.")
-    (tmp_path / "CHANGELOG.md").write_text(
-        "# Changelog\n\n## Unreleased\n\n### Added\n\n- The edge answers\n  offline.\n- Two commands.\n\n### Fixed\n\n- A typo.\n"
-    )
+    added = "### Added\n\n- The edge answers\n  offline.\n- Two commands.\n"
+    (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## Unreleased\n\n{added}\n### Fixed\n\n- A typo.\n")
     documents = [document for document in corpus.demo(tmp_path) if document.collection != "repos"]
     assert [document.title for document in documents if document.collection == "articles"] == ["Choose x"]
     posts = [document.text for document in documents if document.collection == "posts"]

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opsctl.deploy.report import spelled
+from opsctl.errors import ToolMissing
+from opsctl.project import Project, engine_environment, find_pulumi
+from tests.unit.opsctl.test_verdict import BREAKER, ecs_says
+
+if TYPE_CHECKING:
+    from tests.unit.opsctl.conftest import PlayedService, Run
+
+pytestmark = pytest.mark.pulumi
+
+PROGRAM = """
+import pulumi
+
+service = pulumi.Config("rag-platform").get_object("service") or {{}}
+image = service.get("image")
+if image and "refused" in image:
+    raise pulumi.RunError("AccessDenied: no ecr:GetImage")
+revision = image and "arn:aws:ecs:eu-north-1:123456789012:task-definition/" + image.rpartition("/")[2]
+pulumi.ComponentResource("rag-platform:topology:Ecs", "rag-" + str(len(image or "")))
+pulumi.export("topology", "ecs")
+pulumi.export("region", "eu-north-1")
+pulumi.export("url", "{url}")
+pulumi.export("release", {{"image": image, "revision": revision}})
+pulumi.export("cluster", {{"name": "k", "service": "rag"}} if image else None)
+"""
+GOOD, BETTER, BAD = "r/rag-good", "r/rag-better", "r/rag-fail-to-start"
+
+
+def revision(image: str) -> str:
+    return f"arn:aws:ecs:eu-north-1:123456789012:task-definition/{image.rpartition('/')[2]}"
+
+
+@dataclass(frozen=True)
+class World:
+    """A project on a file backend, driven by the real engine, beside a played ECS and a played service."""
+
+    root: Path
+    service: PlayedService
+
+    def runs(self, image: str, **changed: Any) -> None:
+        ecs_says(self.service, primary=revision(image), image=image, **changed)
+
+    @property
+    def config(self) -> str:
+        return (self.root / "Pulumi.dev.yaml").read_text()
+
+
+@pytest.fixture
+def world(tmp_path: Path, service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> World:
+    checkout = Project(Path(__file__).parents[3])
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{checkout.tools}")
+    try:
+        engine = find_pulumi(checkout, os.environ)
+    except ToolMissing:
+        pytest.skip("no Pulumi CLI on PATH or in .tools/bin")
+    (tmp_path / "Pulumi.yaml").write_text("name: rag-platform\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  rag-platform:service: {cpu: 2}\n")
+    (tmp_path / "__main__.py").write_text(PROGRAM.format(url=service.url))
+    (tmp_path / "golden.yaml").write_text("questions: [{question: Who controls processes?, title: supervisor}]")
+    (tmp_path / "state").mkdir()
+    for name, value in {
+        "PULUMI_BACKEND_URL": f"file://{tmp_path}/state",
+        "PULUMI_CONFIG_PASSPHRASE": "x",
+        "AWS_ENDPOINT_URL": service.url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    environ = engine_environment(Project(tmp_path), "dev", os.environ)
+    subprocess.run([engine, "stack", "init", "dev"], env=environ, check=True, capture_output=True)
+    answers = service.answers["/search"]
+    service.answers["/search"] = lambda _: answers(
+        {"query": "Which tool lets users control processes on UNIX-like operating systems?"}
+    )
+    return World(tmp_path, service)
+
+
+def test_the_operators_day(opsctl: Run, world: World) -> None:
+    """One stack through its life: first phase, a good image, a forged success, and the way back."""
+    first = opsctl("deploy", "--stack", "dev", "--yes", "-o", "json")
+    assert (first.code, first.document["verdict"], first.document["topology"]) == (0, None, "ecs")
+    assert "opsctl image push" in first.err
+
+    golden = ("--golden", "golden.yaml", "--timeout", "10", "-o", "json")
+    world.runs(GOOD)
+    good = opsctl("deploy", "--stack", "dev", "--yes", "--image", GOOD, *golden)
+    assert good.code == 0, good.err
+    assert good.document["verdict"]["status"] == "running"
+    assert good.document["running"]["images"] == [GOOD]
+    assert good.document["smokeTest"]["ok"]
+    assert good.document["changes"]["create"] >= 1
+    assert "create rag-platform:topology:Ecs" in good.err
+
+    again = opsctl("deploy", "--stack", "dev", "--yes", "--no-smoke-test", "-o", "json")
+    assert (again.code, again.document["changes"], again.document["smokeTest"]) == (0, {}, None)
+    assert "nothing to change" in again.err
+
+    world.runs(GOOD, newest="ROLLBACK_SUCCESSFUL", reason=BREAKER)
+    bad = opsctl("deploy", "--stack", "dev", "--yes", "--image", BAD, "-o", "json")
+    assert bad.code == 5
+    assert bad.document["verdict"] == {
+        "status": "rolled back",
+        "why": f"rag-good runs, not rag-fail-to-start: {BREAKER}",
+    }
+    assert "opsctl rollback --stack dev" in bad.err.splitlines()[-1]
+
+    world.runs(GOOD)
+    back = opsctl("rollback", "--stack", "dev", "--yes", *golden)
+    assert back.code == 0, back.err
+    assert f"going back to {GOOD}" in back.err
+    assert f"image: {GOOD}" in world.config
+
+    world.service.hangs("/rag")
+    broken = opsctl("deploy", "--stack", "dev", "--yes", "--golden", "golden.yaml", "--timeout", "0.3")
+    assert broken.code == 1
+    assert "rag-good runs, 2 of 2 replicas" in broken.out
+    assert "the smoke test of stack 'dev' fails: rag" in broken.err.splitlines()[-1]
+
+
+def test_a_refused_deployment_leaves_the_stack_config_as_it_was(opsctl: Run, world: World) -> None:
+    without_consent = opsctl("deploy", "--stack", "dev", "--image", GOOD)
+    assert without_consent.code == 2
+    assert "give --yes" in without_consent.err
+    assert GOOD not in world.config
+
+    refused = opsctl("deploy", "--stack", "dev", "--yes", "--image", "r/refused", "-o", "json")
+    assert refused.code == 3
+    assert "AccessDenied: no ecr:GetImage" in refused.document["problem"]
+    assert len(refused.err.splitlines()[-1]) < 400
+    assert "r/refused" not in world.config
+
+    assert opsctl("rollback", "--stack", "dev", "--yes").code == 2
+
+    missing = opsctl("deploy", "--stack", "prod", "--yes")
+    assert missing.code == 2
+    assert "no stack 'prod'" in missing.err
+    assert "pulumi stack init prod" in missing.err
+
+
+def test_changes_are_spelled_with_the_dangerous_first() -> None:
+    assert (
+        spelled({"create": 3, "delete": 1, "update": 2, "read": 1})
+        == "1 to delete, 2 to update, 3 to create, 1 to read"
+    )
+    assert spelled({}) == ""
+
+
+def test_help_of_deploy_needs_no_boto3() -> None:
+    script = (
+        "import json, sys; from opsctl.cli import main; main(['deploy', '--help']); "
+        "print(json.dumps([n for n in ('boto3', 'numpy') if n in sys.modules]), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr) == []
