@@ -13,6 +13,7 @@ from service.api.middleware import BodyLimit, RequestContext
 from service.api.state import State
 from service.errors import StartupError
 from service.parts import Parts, open_parts
+from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
 from service.settings import Settings
 from service.telemetry import Telemetry, metrics_server
@@ -40,7 +41,9 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
             except StartupError as exc:
                 app.state.refused = exc
                 raise
-            state = State(settings, telemetry, opened, Pipeline(opened, settings), ready=True)
+            pipeline = Pipeline(opened, settings)
+            answers = Answers(pipeline, opened, settings)
+            state = State(settings, telemetry, opened, pipeline, answers, ready=True)
             app.state.service = state
             try:
                 yield

@@ -9,6 +9,7 @@ RagError
 |  |- UpstreamThrottled   503  the vendor asked to slow down
 |- DeadlineExceeded       503  the request's time is used up
 |- NotReady               503  starting or draining
+|- ClientGone             499  nobody reads the answer; never sent, only counted
 |- UpstreamExhausted      503  the vendor's balance or quota is used up; not retriable
 |- StartupError           exit code, before the first request: a wrong setting or a broken artefact
 """
@@ -60,6 +61,13 @@ class NotReady(RagError):
 
     status = 503
     title = "Not ready"
+
+
+class ClientGone(RagError):
+    """The client closed the connection before the answer was there."""
+
+    status = 499
+    title = "Client closed the connection"
 
 
 class DeadlineExceeded(RagError):

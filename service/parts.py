@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from service.errors import StartupError
 
 if TYPE_CHECKING:
-    from service.ports import Cache, Documents, Embedder, Generator, QueryModel, Reranker, VectorStore
+    from service.ports import Cache, Documents, Embedder, Generator, QueryModel, RemoteService, Reranker, VectorStore
     from service.settings import Settings
 
 
@@ -28,6 +28,8 @@ class Parts:
     query_model: QueryModel | None = None
     reranker: Reranker | None = None
     generator: Generator | None = None
+    fallback: Generator | None = None
+    remote: RemoteService | None = None
     cache: Cache | None = None
 
 

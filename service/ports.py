@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, Protocol
 
 import numpy as np
@@ -163,6 +164,29 @@ class Generator(Protocol):
 
     def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
         """Generate; closing the iterator cancels the upstream call."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise StageUnavailable unless a call could be answered now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAnswer:
+    """What another stack's /rag answered; `cost_usd` is None where it does not know its price."""
+
+    text: str
+    citations: tuple[int, ...]
+    sources: tuple[Hit, ...]
+    usage: Usage
+    cost_usd: Decimal | None
+
+
+class RemoteService(Protocol):
+    """Another stack of this service, reached over its HTTP API."""
+
+    async def ask(self, query: str, *, top_k: int, author: str | None) -> RemoteAnswer:
+        """Its whole answer."""
         ...
 
     async def ping(self) -> None:

@@ -28,6 +28,10 @@ class Deadline:
         """`limit_s`, or what is left where that is less."""
         return min(limit_s, self.remaining_s())
 
+    def leaving(self, share: float) -> Deadline:
+        """The same start with less time: `share` of the whole is left for who comes after."""
+        return Deadline(self.total_s * (1 - share), self.started)
+
 
 async def within(deadline: Deadline, work: Awaitable[T], *, stage: str, limit_s: float | None = None) -> T:
     """Await `work` for at most `limit_s` seconds and never beyond the deadline.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response, StreamingResponse
 
 from service.api.deps import DeadlineDep, ReadyDep, RequestId
+from service.api.disconnect import unless_gone
 from service.api.errors import problem
 from service.api.schemas import (
     Problem,
@@ -29,7 +30,8 @@ from service.api.schemas import (
 from service.api.state import State
 from service.errors import RagError
 from service.ports import Hit
-from service.rag.pipeline import Answer, Event, Found, Question, Token
+from service.rag.events import Answer, Event, Found, Question, Token
+from service.rag.pipeline import last_of
 from service.rag.trace import Trace
 
 router = APIRouter(tags=["rag"])
@@ -42,10 +44,12 @@ _SOURCES = TypeAdapter(list[Source])
 
 
 @router.post("/search", response_model=SearchResponse, responses=_ERRORS)
-async def search(body: SearchRequest, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId) -> Response:
+async def search(
+    body: SearchRequest, request: Request, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId
+) -> Response:
     """Retrieval alone: the chunks, best first."""
     trace = Trace()
-    hits = await state.pipeline.retrieve(_question(body, state), trace, deadline)
+    hits = await unless_gone(request, state.pipeline.retrieve(_question(body, state), trace, deadline))
     state.telemetry.traced(trace)
     return _json(
         SearchResponse(
@@ -67,11 +71,12 @@ async def rag(
     question = _question(body, state)
     if body.stream or EVENT_STREAM in request.headers.get("accept", ""):
         # The first event is awaited here, so that an error before it has its own status code.
-        events = state.pipeline.run(question, deadline)
-        first = await anext(events)
+        events = state.answers.run(question, deadline)
+        first = await unless_gone(request, anext(events))
         stream = _encode(first, events, state, request_id)
         return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
-    return _json(_response(await state.pipeline.answer(question, deadline), state, request_id))
+    answer = await unless_gone(request, last_of(state.answers.run(question, deadline)))
+    return _json(_response(answer, state, request_id))
 
 
 def _question(body: SearchRequest, state: State) -> Question:
@@ -91,8 +96,8 @@ def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
             output_tokens=trace.usage.output_tokens,
             cost_usd=None if trace.cost_usd is None else f"{trace.cost_usd:.6f}",
         ),
-        cached=False,
-        served_by=state.settings.served_by,
+        cached=answer.cached,
+        served_by=answer.served_by,
         degraded=trace.degraded,
         skipped=trace.skipped,
         request_id=request_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.parts import Parts
+from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -18,4 +19,5 @@ class State:
     telemetry: Telemetry
     parts: Parts
     pipeline: Pipeline
+    answers: Answers
     ready: bool = False

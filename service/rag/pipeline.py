@@ -3,68 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.errors import StageUnavailable
-from service.ports import Delta, Usage
-from service.rag import answer, expand, prompt, rerank, retrieve, self_query
+from service.errors import RagError, StageUnavailable
+from service.rag import answer, expand, rerank, retrieve, route, self_query
+from service.rag.events import Answer, Answerer, Events, Found, Question, Token
+from service.rag.generate import ModelAnswerer, RemoteAnswerer
 from service.rag.trace import Trace
-from service.resilience import within
 
 if TYPE_CHECKING:
     from service.parts import Parts
-    from service.ports import Generator, Hit
+    from service.ports import Hit
     from service.resilience import Deadline
     from service.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A validated request; `author` is a filter that the caller asked for."""
-
-    text: str
-    top_k: int
-    author: str | None = None
-    max_tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished answer; citation n refers to `sources[n - 1]`."""
-
-    text: str
-    citations: tuple[int, ...]
-    sources: tuple[Hit, ...]
-    trace: Trace
-    finish_reason: str = "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """First event: the sources that the answer will be made from."""
-
-    sources: tuple[Hit, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A piece of the answer as the model wrote it; the last event carries the checked text."""
-
-    text: str
-
-
-Event = Found | Token | Answer
-
-
 class Pipeline:
-    """All stages over one set of parts; holds no state between requests."""
+    """All stages over one set of parts; holds no state of a request."""
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts = parts
         self._settings = settings
+        self._answerers = _answerers(parts, settings)
 
     async def retrieve(self, question: Question, trace: Trace, deadline: Deadline) -> list[Hit]:
         """Chunks for the question, best first.
@@ -73,12 +35,15 @@ class Pipeline:
             StageUnavailable: retrieval failed, or a filter that the caller asked for can't be applied.
         """
         parts, settings = self._parts, self._settings
-        authors, wordings = await asyncio.gather(
-            self._authors(question, trace, deadline),
-            expand.variants(
-                question.text, parts.query_model, settings.expansions, trace, deadline, settings.query_model_timeout_s
-            ),
+        expansion = expand.variants(
+            question.text, parts.query_model, settings.expansions, trace, deadline, settings.query_model_timeout_s
         )
+        expanding = asyncio.create_task(expansion)
+        try:
+            authors = await self._authors(question, trace, deadline)
+            wordings = await expanding
+        finally:
+            expanding.cancel()  # a refused filter pays for no expansion
         limit = question.top_k if parts.reranker is None else max(question.top_k, settings.candidates)
         hits = await retrieve.search(
             wordings,
@@ -101,45 +66,60 @@ class Pipeline:
             limit_s=settings.rerank_timeout_s,
         )
 
-    async def run(self, question: Question, deadline: Deadline) -> AsyncGenerator[Event]:
-        """Found, then Tokens, then the Answer; closing the iterator cancels the model call.
+    async def run(self, question: Question, deadline: Deadline) -> Events:
+        """Found, then Tokens, then the Answer; closing the generator cancels the model call.
 
         Raises:
             RagError: no answer can be given; the message names the stage.
         """
         trace = Trace()
         hits = await self.retrieve(question, trace, deadline)
-        if max((hit.score for hit in hits), default=-1.0) < self._settings.min_score:
-            yield Found(())
-            yield Answer(answer.UNKNOWN, (), (), trace)
-            return
-        generator = self._parts.generator
-        if generator is None:
+        best_score = max((hit.score for hit in hits), default=-1.0)
+        covered = best_score >= self._settings.min_score
+        candidates = self._candidates(question, best_score, deadline, covered=covered)
+        if covered and not candidates:
             raise StageUnavailable("generation", "no generator is configured; use /search", retry_after_s=None)
-        max_tokens = min(question.max_tokens or self._settings.max_output_tokens, self._settings.max_output_tokens)
-        with trace.timing("generation"):
-            building = prompt.build(question.text, hits, generator, max_tokens=max_tokens)
-            built = await within(deadline, building, stage="generation")
-        yield Found(built.sources)
-        pieces: list[str] = []
-        end = Delta(finish_reason="stop")
-        async with aclosing(self._generate(generator, built, trace, deadline)) as deltas:
-            async for delta in deltas:
-                if delta.text:
-                    pieces.append(delta.text)
-                    yield Token(delta.text)
-                if delta.finish_reason:
-                    end = delta
-        checked = answer.check("".join(pieces), built.sources)
-        yield Answer(checked.text, checked.citations, built.sources, trace, end.finish_reason or "stop")
+        for n, candidate in enumerate(candidates):
+            last = n == len(candidates) - 1
+            within = deadline if last else deadline.leaving(route.CLOUD_RESERVE)
+            waiting: Found | None = None  # a first answerer may fail before its first token: its sources wait for that
+            begun = False
+            try:
+                async with aclosing(candidate.run(question, hits, trace, within)) as events:
+                    async for event in events:
+                        if isinstance(event, Found) and not last:
+                            waiting = event
+                            continue
+                        if waiting is not None:
+                            yield waiting
+                            waiting = None
+                        begun = True
+                        yield event
+            except RagError:
+                if begun or (last and covered):
+                    raise
+                trace.degrade(candidate.served_by)
+            else:
+                return
+        yield Found(())
+        yield Answer(answer.UNKNOWN, (), (), trace, self._settings.served_by)
 
     async def answer(self, question: Question, deadline: Deadline) -> Answer:
         """The last event of `run`."""
-        async with aclosing(self.run(question, deadline)) as events:
-            async for event in events:
-                if isinstance(event, Answer):
-                    return event
-        raise StageUnavailable("generation", "the pipeline ended without an answer")
+        return await last_of(self.run(question, deadline))
+
+    def _candidates(
+        self, question: Question, best_score: float, deadline: Deadline, *, covered: bool
+    ) -> Sequence[Answerer]:
+        """Who is tried, in order."""
+        here, away = self._answerers.get("edge"), self._answerers.get("cloud")
+        if self._settings.served_by == "cloud" or here is None:
+            return [away] if covered and away is not None else []
+        if not covered:  # another stack has other documents; a model has not
+            return [away] if isinstance(away, RemoteAnswerer) else []
+        situation = route.Situation(question.text, best_score, here.expected_s(), deadline.remaining_s())
+        names = route.order(route.reasons_for_cloud(situation), cloud_allowed=away is not None)
+        return [self._answerers[name] for name in names]
 
     async def _authors(self, question: Question, trace: Trace, deadline: Deadline) -> tuple[str, ...] | None:
         parts = self._parts
@@ -150,15 +130,33 @@ class Pipeline:
             question.text, parts.query_model, parts.documents, trace, deadline, limit_s
         )
 
-    async def _generate(
-        self, generator: Generator, built: prompt.Prompt, trace: Trace, deadline: Deadline
-    ) -> AsyncGenerator[Delta]:
-        """Deltas under the deadline; time spent by the consumer between them is not counted as generation."""
-        async with aclosing(generator.stream(built.messages, max_tokens=built.max_tokens)) as stream:
-            while True:
-                with trace.timing("generation"):
-                    delta = await within(deadline, anext(stream, None), stage="generation")
-                if delta is None:
-                    return
-                trace.usage += delta.usage or Usage()
-                yield delta
+
+def _answerers(parts: Parts, settings: Settings) -> dict[str, Answerer]:
+    """By who serves; the cloud side of an edge exists only where privacy lets a question leave."""
+    found: dict[str, Answerer] = {}
+    if parts.generator is not None:
+        found[settings.served_by] = ModelAnswerer(
+            parts.generator, served_by=settings.served_by, max_tokens=settings.max_output_tokens
+        )
+    if settings.privacy == "allow-cloud" and settings.served_by == "edge":
+        if parts.remote is not None:
+            found["cloud"] = RemoteAnswerer(parts.remote)
+        elif parts.fallback is not None:
+            found["cloud"] = ModelAnswerer(parts.fallback, served_by="cloud", max_tokens=settings.max_output_tokens)
+    return found
+
+
+async def last_of(events: Events) -> Answer:
+    """Drain a run and return its answer.
+
+    Raises:
+        StageUnavailable: the run ended without one.
+    """
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
+    raise StageUnavailable("generation", "the pipeline ended without an answer")
+
+
+__all__ = ["Answer", "Found", "Pipeline", "Question", "Token", "last_of"]

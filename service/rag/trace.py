@@ -42,6 +42,10 @@ class Trace:
         if stage not in self.degraded:
             self.degraded.append(stage)
 
+    def add_cost(self, usd: Decimal | None) -> None:
+        """A paid call was made; None where its price is not known, and then the sum is not known either."""
+        self.cost_usd = None if usd is None or self.cost_usd is None else self.cost_usd + usd
+
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds per stage (0 where it did not run) and in all, keys as in the HTTP contract."""
         timings = {f"{stage}_ms": round(self.stage_ms.get(stage, 0.0), 3) for stage in STAGES}

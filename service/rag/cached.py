@@ -1,0 +1,152 @@
+"""Answers from the cache: one upstream run for any number of identical questions that arrive together.
+
+The key covers everything that an answer depends on. Only whole answers are kept: a degraded one is worth less than a
+second try. A cache that is down costs time, never the answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from service.errors import RagError
+from service.ports import Hit
+from service.rag import prompt
+from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
+from service.rag.trace import Trace
+
+if TYPE_CHECKING:
+    from service.parts import Parts
+    from service.ports import Cache
+    from service.rag.pipeline import Pipeline
+    from service.resilience import Deadline
+    from service.settings import Settings
+
+STAGE = "cache"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is stored of an answer."""
+
+    text: str
+    citations: tuple[int, ...]
+    sources: tuple[Hit, ...]
+    served_by: ServedBy
+    finish_reason: Literal["stop", "length"]
+
+
+_KEPT = TypeAdapter(_Kept)
+
+
+class Answers:
+    """What the API asks for answers: the pipeline, behind the cache where there is one."""
+
+    def __init__(self, pipeline: Pipeline, parts: Parts, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._parts = parts
+        self._settings = settings
+
+    async def run(self, question: Question, deadline: Deadline) -> Events:
+        """The same events as the pipeline's; a kept answer comes as one token.
+
+        Raises:
+            RagError: as the pipeline does.
+        """
+        cache = self._parts.cache
+        if cache is None:
+            async with aclosing(self._pipeline.run(question, deadline)) as events:
+                async for event in events:
+                    yield event
+            return
+        async with AsyncExitStack() as stack:
+            kept, key, broken = await self._find(cache, question, deadline, stack)
+            if kept is not None:
+                for event in _replay(kept):
+                    yield event
+                return
+            events = await stack.enter_async_context(aclosing(self._pipeline.run(question, deadline)))
+            async for event in events:
+                if isinstance(event, Answer) and (broken or not await self._keep(cache, key, event)):
+                    event.trace.degrade(STAGE)
+                yield event
+
+    async def _find(
+        self, cache: Cache, question: Question, deadline: Deadline, stack: AsyncExitStack
+    ) -> tuple[_Kept | None, str, bool]:
+        """A kept answer; else the key, and whether the cache failed. The lock is held on return, in `stack`."""
+        key = ""
+        try:
+            key = cache_key(question, await self._parts.store.version(), self._parts, self._settings)
+            kept = _parse(await cache.get(key))
+            if kept is None:
+                lock = cache.lock(key, ttl_s=deadline.remaining_s())
+                first = await stack.enter_async_context(lock)
+                kept = None if first else _parse(await cache.get(key))
+        except RagError:
+            return None, key, True
+        return kept, key, False
+
+    async def _keep(self, cache: Cache, key: str, answer: Answer) -> bool:
+        """Store a whole answer; False where the cache failed."""
+        if answer.trace.degraded:
+            return True
+        kept = _Kept(
+            answer.text,
+            answer.citations,
+            tuple(replace(hit, text="") for hit in answer.sources),
+            answer.served_by,
+            answer.finish_reason,
+        )
+        try:
+            await cache.set(key, _KEPT.dump_json(kept), ttl_s=self._settings.cache_ttl_s)
+        except RagError:
+            return False
+        return True
+
+
+def cache_key(question: Question, index_version: str, parts: Parts, settings: Settings) -> str:
+    """Hash of the normalised question and of all that shapes its answer."""
+    models = [None if part is None else part.model_id for part in (parts.embedder, parts.generator, parts.fallback)]
+    basis = {
+        "query": normalised(question.text),
+        "author": question.author,
+        "topK": question.top_k,
+        "maxTokens": question.max_tokens,
+        "tenant": question.tenant,
+        "models": models,
+        "queryModel": settings.openai_model_id if parts.query_model else None,
+        "reranker": settings.reranker_model if parts.reranker else None,
+        "collections": settings.collections,
+        "remote": settings.fallback_url if parts.remote else None,
+        "prompt": prompt.VERSION,
+        "index": index_version,
+    }
+    return "rag:" + hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()
+
+
+def normalised(query: str) -> str:
+    """Case, width and white space do not make another question."""
+    return " ".join(unicodedata.normalize("NFKC", query).casefold().split())
+
+
+def _parse(value: bytes | None) -> _Kept | None:
+    """What another release or somebody else wrote under the key is no answer."""
+    if value is None:
+        return None
+    try:
+        return _KEPT.validate_json(value)
+    except ValidationError:
+        return None
+
+
+def _replay(kept: _Kept) -> list[Found | Token | Answer]:
+    answer = Answer(kept.text, kept.citations, kept.sources, Trace(), kept.served_by, kept.finish_reason, cached=True)
+    return [Found(kept.sources), Token(kept.text), answer]

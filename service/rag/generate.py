@@ -1,0 +1,111 @@
+"""The two ways to an answer: a chat model here or in the cloud, or the /rag of another stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from service.ports import Delta, Usage
+from service.rag import answer, prompt
+from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
+from service.rag.route import Load
+from service.resilience import within
+
+if TYPE_CHECKING:
+    from service.ports import Generator, Hit, RemoteService
+    from service.rag.trace import Trace
+    from service.resilience import Deadline
+
+STAGE = "generation"
+
+
+class ModelAnswerer:
+    """Prompt, generate, check citations."""
+
+    def __init__(self, generator: Generator, *, served_by: ServedBy, max_tokens: int) -> None:
+        self._generator = generator
+        self._served_by = served_by
+        self._max_tokens = max_tokens
+        self._load = Load()
+
+    @property
+    def served_by(self) -> ServedBy:
+        """Where the model runs."""
+        return self._served_by
+
+    def expected_s(self) -> float:
+        """From what answers took here lately."""
+        return self._load.expected_s()
+
+    async def run(self, question: Question, hits: Sequence[Hit], trace: Trace, deadline: Deadline) -> Events:
+        """Found, Tokens, Answer.
+
+        Raises:
+            RagError: the model failed, or the deadline is over.
+        """
+        max_tokens = min(question.max_tokens or self._max_tokens, self._max_tokens)
+        with trace.timing(STAGE):
+            building = prompt.build(question.text, hits, self._generator, max_tokens=max_tokens)
+            built = await within(deadline, building, stage=STAGE)
+        yield Found(built.sources)
+        pieces: list[str] = []
+        end = Delta(finish_reason="stop")
+        async with aclosing(self._generate(built, trace, deadline)) as deltas:
+            async for delta in deltas:
+                if delta.text:
+                    pieces.append(delta.text)
+                    yield Token(delta.text)
+                if delta.finish_reason:
+                    end = delta
+        checked = answer.check("".join(pieces), built.sources)
+        yield Answer(
+            checked.text, checked.citations, built.sources, trace, self._served_by, end.finish_reason or "stop"
+        )
+
+    async def _generate(self, built: prompt.Prompt, trace: Trace, deadline: Deadline) -> AsyncGenerator[Delta]:
+        """Deltas under the deadline; time spent by the consumer between them is not counted as generation."""
+        started = time.monotonic()
+        stream = self._generator.stream(built.messages, max_tokens=built.max_tokens)
+        with self._load.answering():
+            async with aclosing(stream):
+                while True:
+                    with trace.timing(STAGE):
+                        delta = await within(deadline, anext(stream, None), stage=STAGE)
+                    if delta is None:
+                        break
+                    trace.usage += delta.usage or Usage()
+                    yield delta
+        self._load.observe(time.monotonic() - started)
+
+
+class RemoteAnswerer:
+    """Hands the question to another stack's /rag, which retrieves from its own documents."""
+
+    def __init__(self, remote: RemoteService) -> None:
+        self._remote = remote
+
+    @property
+    def served_by(self) -> ServedBy:
+        """Another stack is the cloud, wherever it runs."""
+        return "cloud"
+
+    def expected_s(self) -> float:
+        """Not known."""
+        return 0.0
+
+    async def run(self, question: Question, hits: Sequence[Hit], trace: Trace, deadline: Deadline) -> Events:  # noqa: ARG002 - it retrieves itself
+        """Found, one Token, Answer.
+
+        Raises:
+            RagError: the other stack can't be reached or refused.
+        """
+        with trace.timing(STAGE):
+            asking = self._remote.ask(question.text, top_k=question.top_k, author=question.author)
+            remote = await within(deadline, asking, stage=STAGE)
+        trace.usage += remote.usage
+        trace.add_cost(remote.cost_usd)
+        yield Found(remote.sources)
+        yield Token(remote.text)
+        yield Answer(remote.text, remote.citations, remote.sources, trace, self.served_by)
