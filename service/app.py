@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from service import settings as environment
-from service.api import errors, health, rag
+from service.api import errors, health, openai, rag
 from service.api.middleware import BodyLimit, RequestContext
 from service.api.state import State
 from service.errors import StartupError
@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     errors.install(app)
     app.include_router(health.router)
     app.include_router(rag.router)
+    app.include_router(openai.router)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, telemetry=telemetry, served_by=settings.served_by)
     return app

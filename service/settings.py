@@ -148,13 +148,21 @@ def environment_names() -> dict[str, str]:
     return names
 
 
+def leading_names() -> dict[str, str]:
+    """Field -> the environment name that leads, in the order of the fields."""
+    leading: dict[str, str] = {}
+    for name, field in environment_names().items():
+        leading.setdefault(field, name)
+    return leading
+
+
 def load() -> Settings:
     """Read the environment once.
 
     Raises:
         StartupError: every wrong or missing name at once, values withheld.
     """
-    leading = {field: name for name, field in reversed(environment_names().items())}
+    leading = leading_names()
     try:
         return Settings()
     except ValidationError as exc:

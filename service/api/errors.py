@@ -10,12 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from service.api.schemas import Problem
-from service.errors import RagError, StageUnavailable
+from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
+from service.errors import BadRequest, RagError, StageUnavailable, UnsupportedMedia
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+FIRST_SERVER_STATUS = 500
 _STATUS_TITLES = {
     404: "Not found",
     405: "Method not allowed",
@@ -61,36 +62,36 @@ def request_id(request: Request) -> str:
     return str(request.scope.get("request_id", ""))
 
 
+def openai_error(exc: RagError) -> OpenAIErrorBody:
+    """OpenAI's shape of an error of the service's family."""
+    kind = "invalid_request_error" if exc.status < FIRST_SERVER_STATUS else "server_error"
+    return OpenAIErrorBody(error=OpenAIError(message=exc.detail, type=kind, code=type(exc).__name__))
+
+
+def _answer(request: Request, body: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """On /v1 the problem carries OpenAI's `error` object as an extension member."""
+    if request.url.path.startswith("/v1/"):
+        kind = "invalid_request_error" if body.status < FIRST_SERVER_STATUS else "server_error"
+        body.error = OpenAIError(message=body.detail, type=kind, code=body.type.rpartition(":")[2])
+    return respond(body, headers)
+
+
 async def _rag_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RagError)  # noqa: S101 - registered for this class
-    return respond(problem(exc, request_id(request)), retry_after(exc))
+    return _answer(request, problem(exc, request_id(request)), retry_after(exc))
 
 
 async def _invalid(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101
+    content_type = request.headers.get("content-type", "")
+    if request.headers.get("content-length", "0") != "0" and not content_type.startswith("application/json"):
+        media = UnsupportedMedia(f"Content-Type is {content_type or 'absent'!r}; send application/json")
+        return await _rag_error(request, media)
     reasons = []
     for error in exc.errors():
         field = [str(part) for part in error["loc"] if part != "body" and error["type"] != "json_invalid"]
-        where = ".".join(field) or "body"
-        reasons.append(f"{where}: {error['msg']}")
-    content_type = request.headers.get("content-type", "")
-    if request.headers.get("content-length", "0") != "0" and not content_type.startswith("application/json"):
-        body = Problem(
-            type="urn:rag-platform:UnsupportedMedia",
-            title="Unsupported media type",
-            status=415,
-            detail=f"Content-Type is {content_type or 'absent'!r}; send application/json",
-            request_id=request_id(request),
-        )
-        return respond(body)
-    body = Problem(
-        type="urn:rag-platform:BadRequest",
-        title="Invalid request",
-        status=422,
-        detail="; ".join(reasons),
-        request_id=request_id(request),
-    )
-    return respond(body)
+        reasons.append(f"{'.'.join(field) or 'body'}: {error['msg']}")
+    return await _rag_error(request, BadRequest("; ".join(reasons)))
 
 
 async def _http_error(request: Request, exc: Exception) -> JSONResponse:
@@ -102,7 +103,7 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
         detail=str(exc.detail),
         request_id=request_id(request),
     )
-    return respond(body, dict(exc.headers or {}))
+    return _answer(request, body, dict(exc.headers or {}))
 
 
 async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
@@ -114,4 +115,4 @@ async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
         detail="the service's log has the cause under this request id",
         request_id=request_id(request),
     )
-    return respond(body)
+    return _answer(request, body)

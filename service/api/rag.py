@@ -89,7 +89,7 @@ def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
     return RagResponse(
         answer=answer.text,
         citations=list(answer.citations),
-        sources=[_source(hit) for hit in answer.sources],
+        sources=[source_of(hit) for hit in answer.sources],
         timings=Timings(**trace.timings_ms()),
         usage=UsageOut(
             input_tokens=trace.usage.input_tokens,
@@ -104,7 +104,8 @@ def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
     )
 
 
-def _source(hit: Hit) -> Source:
+def source_of(hit: Hit) -> Source:
+    """A hit as the wire names it, without its text."""
     return Source(
         id=hit.id, collection=hit.collection, score=hit.score, title=hit.title, url=hit.url, author=hit.author
     )
@@ -125,7 +126,7 @@ def _event(event: Event, state: State, request_id: str) -> bytes:
     match event:
         case Found(sources):
             return format_sse_event(
-                event="sources", data_str=_SOURCES.dump_json([_source(hit) for hit in sources]).decode()
+                event="sources", data_str=_SOURCES.dump_json([source_of(hit) for hit in sources]).decode()
             )
         case Token(text):
             return _sse("token", TokenText(text=text))

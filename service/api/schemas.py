@@ -111,6 +111,21 @@ class TokenText(BaseModel):
     text: str
 
 
+class OpenAIError(BaseModel):
+    """The same error as OpenAI's clients read it."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class OpenAIErrorBody(BaseModel):
+    """What OpenAI's API answers on an error, and what ends a stream that broke."""
+
+    error: OpenAIError
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
@@ -122,6 +137,7 @@ class Problem(BaseModel):
     detail: str
     request_id: str
     stage: str | None = None
+    error: OpenAIError | None = None
 
 
 class Health(_Result):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import RagError, StageUnavailable
 from service.rag import answer, expand, rerank, retrieve, route, self_query
-from service.rag.events import Answer, Answerer, Events, Found, Question, Token
+from service.rag.events import Answer, Answerer, Events, Found, Question
 from service.rag.generate import ModelAnswerer, RemoteAnswerer
 from service.rag.trace import Trace
 
@@ -157,6 +157,3 @@ async def last_of(events: Events) -> Answer:
             if isinstance(event, Answer):
                 return event
     raise StageUnavailable("generation", "the pipeline ended without an answer")
-
-
-__all__ = ["Answer", "Found", "Pipeline", "Question", "Token", "last_of"]

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from opsctl.smoke.checks import CHECKS
 from opsctl.smoke.client import is_loopback
 from opsctl.smoke.golden import Golden, load_golden
-from tests.unit.opsctl.conftest import Ended, PlayedService, Reply, Run
+from opsctl.smoke.run import Report, Target
+from opsctl.smoke.run import smoke as smoke_run
+from tests.unit.opsctl.conftest import Ended, PlayedService, Reply, Run, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +28,10 @@ def failing(ended: Ended) -> dict[str, str]:
 
 def smoke(opsctl: Run, service: PlayedService, *more: str) -> Ended:
     return opsctl("smoke-test", "--url", service.url, "--output", "json", "--timeout", "5", *more)
+
+
+def run_smoke(service: PlayedService, golden: tuple[Golden, ...] = (), **more: Any) -> Report:
+    return asyncio.run(smoke_run(Target(service.url), golden, limit_s=5, talk=Console(quiet=True), **more))
 
 
 def answering(service: PlayedService, **changed: Any) -> None:
@@ -213,6 +221,43 @@ def test_a_golden_file_replaces_the_demo_questions(opsctl: Run, service: PlayedS
     ended = smoke(opsctl, service, "--golden", str(file))
     assert ended.code == 0
     assert ended.document["checks"][NAMES.index("rag")]["evidence"]["question"] == "Who prints tables?"
+
+
+def test_without_golden_questions_the_text_of_a_document_must_find_its_own_document(service: PlayedService) -> None:
+    texts = {"supervisor": "It controls processes.", "rich": "It prints tables."}
+    found = [source(title) | {"text": text} for title, text in texts.items()]
+
+    def search(body: dict[str, Any]) -> Reply:
+        first = [hit for hit in found if hit["text"] == body["query"]]
+        return Reply(body={"results": first or found})
+
+    service.answers["/search"] = search
+    report = run_smoke(service)
+    assert report.failed == ()
+    assert report.outcomes[NAMES.index("search")].summary == "2 of 2 best hits right: supervisor, rich"
+
+    service.says("/search", Reply(body={"results": found}))
+    assert run_smoke(service).failed == ("search",)
+
+
+def test_a_service_without_texts_needs_golden_questions(service: PlayedService) -> None:
+    service.says("/search", Reply(body={"results": [source("rich")]}))
+    assert "--golden FILE" in run_smoke(service).outcomes[NAMES.index("search")].summary
+
+
+def test_a_service_that_only_comes_up_is_waited_for(service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsctl.smoke.run.POLL_S", 0.01)
+    calls: list[str] = []
+
+    def livez(_: dict[str, Any]) -> Reply:
+        calls.append("livez")
+        if len(calls) < 4:
+            raise ConnectionResetError
+        return Reply()
+
+    service.answers["/livez"] = livez
+    assert "livez" in run_smoke(service, load_golden()).failed
+    assert run_smoke(service, load_golden(), first_answer_s=5).failed == ()
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_missing_credentials_are_a_refusal_with_a_next_step(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
-    with pytest.raises(CloudRefused, match="no AWS credentials.*aws configure"):
+    with pytest.raises(CloudRefused, match=r"no AWS credentials.*aws configure"):
         FINDERS["ecs"](ECS)
     assert cloud.requests == []
 

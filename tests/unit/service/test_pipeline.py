@@ -10,7 +10,8 @@ import pytest
 from service.errors import DeadlineExceeded, StageUnavailable
 from service.parts import Parts
 from service.rag import answer
-from service.rag.pipeline import Answer, Found, Pipeline, Question, Token
+from service.rag.events import Answer, Found, Question, Token
+from service.rag.pipeline import Pipeline
 from service.resilience import Deadline
 from service.settings import Settings
 from tests.fakes import FakeDocuments, FakeEmbedder, FakeGenerator, FakeQueryModel, FakeReranker, FakeStore, hit
