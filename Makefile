@@ -36,12 +36,12 @@ tools: $(READY) ## a Pulumi CLI: the machine's, Pulumi's installer's, or built w
 
 .PHONY: up
 up: tools ## `pulumi up` on the stack `local`, then a smoke test that asks a real question
-	@$(ACTIVATE) && tools/stack.sh up $(STACK)
+	@tools/stack.sh up $(STACK)
 	@$(ACTIVATE) && opsctl smoke-test --stack $(STACK)
 
 .PHONY: down
 down: tools ## stop and remove what `make up` started
-	@$(ACTIVATE) && tools/stack.sh down $(STACK)
+	@tools/stack.sh down $(STACK)
 
 .PHONY: format
 format: $(READY) ## rewrite the code as ruff wants it

@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
-# tools/stack.sh up|down STACK: one Pulumi stack up or down, without a question. Source tools/activate.sh first.
+# tools/stack.sh up|down STACK: one Pulumi stack up or down, without a question.
 set -euo pipefail
-action=$1 stack=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. tools/activate.sh # its function `pulumi` does not reach a child process, so it is sourced here again
+action=${1:-} stack=${2:-local}
 
-exists() { pulumi stack ls --json --project rag-platform 2>/dev/null | grep -q "\"name\": \"\(organization/rag-platform/\)\?$stack\""; }
+exists() { pulumi stack --stack "$stack" --show-name >/dev/null 2>&1; }
 
 case $action in
   up)
-    # A local state's stack is made from the copy of the project that holds its salt (see tools/activate.sh).
-    exists || pulumi -C .pulumi-state/project stack init "$stack" --non-interactive
+    exists || pulumi stack init "$stack" --no-select --non-interactive
     pulumi up --stack "$stack" --yes --skip-preview --non-interactive --suppress-permalink
     ;;
   down)
     exists || { echo "no stack $stack: nothing to do"; exit 0; }
     pulumi destroy --stack "$stack" --yes --skip-preview --non-interactive --suppress-permalink
-    pulumi stack rm "$stack" --yes --preserve-config
-    rm -f ".pulumi-state/project/Pulumi.$stack.yaml"
+    pulumi stack rm "$stack" --yes --preserve-config --non-interactive
+    # The state of this machine alone, and only when no stack is left in it.
+    if [ "$PULUMI_BACKEND_URL" = "file://$PWD/.pulumi-state" ] && [ "$(pulumi stack ls --all --json)" = "[]" ]; then
+      rm -rf .pulumi-state
+    fi
     ;;
   *)
     echo "usage: tools/stack.sh up|down STACK" >&2

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 UNKNOWN = "I don't know: the indexed documents do not cover this question."
 GROUNDED = 0.5  # share of a sentence's content words that a source must contain to be its origin
 SHORTEST_WORD = 4
+FEWEST_WORDS = 3  # a sentence of fewer content words could be from anywhere
 
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _FENCE = re.compile(r"</?source\b[^>\n]*>?")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -28,24 +30,26 @@ class Checked:
 
 
 def check(text: str, sources: Sequence[Hit]) -> Checked:
-    """Drop echoed fences and marks of sources that do not exist; where none is left, mark where the text is from.
+    """Drop echoed fences and marks of sources that do not exist; where none is left, add its origins.
 
-    A small model often answers from a source without saying so: the text is then attributed to the source that holds
-    at least GROUNDED of its content words, and stays unmarked where no source does.
+    A small model often answers from a source without saying so. Each sentence is then attributed to the source that
+    holds most of its content words, if that is at least GROUNDED of them, and the marks are put at the end; a text
+    that no source supports stays unmarked.
     """
     valid = range(1, len(sources) + 1)
     unfenced = _FENCE.sub("", text)
     cleaned = _MARK.sub(lambda mark: mark[0] if int(mark[1]) in valid else "", unfenced).strip()
-    cited = tuple(dict.fromkeys(int(mark) for mark in _MARK.findall(cleaned) if int(mark) in valid))
+    cited = tuple(dict.fromkeys(int(mark) for mark in _MARK.findall(cleaned)))
     if cited or not cleaned:
         return Checked(cleaned, cited)
-    origin = _origin(cleaned, sources)
-    return Checked(f"{cleaned} [{origin}]", (origin,)) if origin else Checked(cleaned, ())
+    origins = (_origin(sentence, sources) for sentence in _SENTENCE_END.split(cleaned))
+    found = tuple(sorted({origin for origin in origins if origin is not None}))
+    return Checked(" ".join([cleaned, *(f"[{number}]" for number in found)]), found)
 
 
-def _origin(text: str, sources: Sequence[Hit]) -> int | None:
-    words = _content_words(text)
-    if not words:
+def _origin(sentence: str, sources: Sequence[Hit]) -> int | None:
+    words = _content_words(sentence)
+    if len(words) < FEWEST_WORDS:
         return None
     shares = [len(words & _content_words(f"{hit.title} {hit.text}")) / len(words) for hit in sources]
     best = max(range(len(shares)), key=shares.__getitem__, default=None)

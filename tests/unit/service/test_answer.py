@@ -29,6 +29,15 @@ def test_an_unmarked_answer_is_attributed_to_the_source_it_is_taken_from() -> No
     assert checked == answer.Checked("Faiss is a library for similarity search. [2]", (2,))
 
 
+def test_each_sentence_finds_its_own_origin() -> None:
+    text = "Faiss does similarity search of dense vectors. Supervisor lets users control processes. Bananas are yellow."
+    assert answer.check(text, [SUPERVISOR, FAISS]) == answer.Checked(f"{text} [1] [2]", (1, 2))
+
+
+def test_a_sentence_of_few_words_is_attributed_to_nobody() -> None:
+    assert answer.check("It is Faiss.", [SUPERVISOR, FAISS]).citations == ()
+
+
 def test_an_invalid_mark_does_not_stop_attribution() -> None:
     assert answer.check("Faiss does similarity search of vectors [9]", [SUPERVISOR, FAISS]).citations == (2,)
 
