@@ -15,6 +15,7 @@ import dill
 import httpx
 import psutil
 import pytest
+from pulumi.output import Unknown
 
 from infra.edge.errors import EdgeError, StartError
 from infra.edge.layout import RunFolder
@@ -130,6 +131,15 @@ def test_an_update_restarts_only_what_changed(
     assert after["service"] != before["service"]
     assert until(lambda: answer(news) == "blue", 5)
     assert provider.diff("x", outs, news).changes is False
+
+
+def test_a_value_that_is_known_only_later_is_a_change_in_the_preview(
+    provider: EdgeServiceProvider, running: Props, props: Props
+) -> None:
+    llama, service = props["programs"]
+    news = {**props, "programs": [llama, {**service, "environment": {"COLOUR": Unknown()}}]}
+    assert provider.check(running, news).failures == []
+    assert provider.diff("x", running, news).changes is True
 
 
 def test_a_dead_supervisord_is_noticed_and_an_update_repairs_it(

@@ -1,0 +1,162 @@
+"""Turns pydantic's errors into mistakes that name the key, the value, what is legal and the fix."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from infra.config.stack import StackConfig
+from infra.errors import Mistake
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+SHOWN_LIMIT = 60
+RENAMED = {"region": "aws:region"}
+LEGAL_REGION = "must be an AWS region such as eu-north-1"
+
+
+def from_pydantic(error: ErrorDetails, tree: Mapping[str, object], hidden: frozenset[str]) -> Mistake:
+    """One mistake for one of pydantic's errors about `tree`; values under `hidden` top-level keys are withheld."""
+    loc = tuple(part for part in error["loc"] if part not in {"function-after", "function-before"})
+    path = path_of(loc)
+    top = str(loc[0]) if loc else ""
+    found, value = lookup(tree, loc)
+    withheld = top in hidden or top == "secrets" or error["type"] == "extra_forbidden"
+    displayed = shown(value, withheld=withheld) if found and error["type"] != "extra_forbidden" else None
+    return Mistake(path, displayed, _problem(error, loc), _fix(error, loc, path))
+
+
+def path_of(loc: Sequence[object]) -> str:
+    """`("service", "replicas", "max")` as `service.replicas.max`; list positions as `[0]`."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return RENAMED.get(text, text)
+
+
+def lookup(tree: object, loc: Sequence[object]) -> tuple[bool, object]:
+    """Whether `tree` has something at `loc`, and what."""
+    for part in loc:
+        if isinstance(tree, list | tuple):
+            tree = dict(enumerate(tree))
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False, None
+        tree = tree[part]
+    return True, tree
+
+
+def shown(value: object, *, withheld: bool = False) -> str:
+    """A value as it may be printed: short, on one line, and not at all where it may be a secret."""
+    if withheld:
+        return "(withheld)"
+    text = value if isinstance(value, str) and value else json.dumps(value, default=str, ensure_ascii=False)
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= SHOWN_LIMIT else text[: SHOWN_LIMIT - 3] + "..."
+
+
+def legal_keys(loc: Sequence[object]) -> list[str]:
+    """The keys that exist in the section at `loc`, as the user spells them."""
+    model = _model_at(loc)
+    names = [info.alias or name for name, info in model.model_fields.items()] if model else []
+    return [name for name in names if not (model is StackConfig and name in {"stack", "region"})]
+
+
+def suggestion(word: str, words: Sequence[str]) -> str | None:
+    """The legal word that `word` most likely means."""
+    folded = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in words}
+    near = difflib.get_close_matches(re.sub(r"[^a-z0-9]", "", word.lower()), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
+
+
+def _problem(error: ErrorDetails, loc: Sequence[object]) -> str:
+    ctx: dict[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            text = _unknown(loc)
+        case "missing":
+            text = f"required but missing{_legal_of(loc)}"
+        case "literal_error":
+            text = "legal: " + str(ctx["expected"]).replace("'", "").replace(" or ", ", ")
+        case "value_error":
+            text = str(ctx["error"])
+        case "model_type" | "dict_type" | "model_attributes_type":
+            text = "must be a mapping of keys"
+        case "too_short":
+            text = f"must have at least {ctx['min_length']} item"
+        case _ if path_of(loc) == "aws:region":
+            text = LEGAL_REGION
+        case _:
+            text = error["msg"].removeprefix("Input ").replace("should be", "must be") + _bounds(loc)
+    return text
+
+
+def _unknown(loc: Sequence[object]) -> str:
+    keys = legal_keys(loc[:-1])
+    near = suggestion(str(loc[-1]), keys)
+    hint = f", did you mean {near}?" if near else ""
+    return f"unknown key{hint} (legal here: {', '.join(keys)})"
+
+
+def _legal_of(loc: Sequence[object]) -> str:
+    words = [str(arg) for arg in get_args(_annotation(loc)) if isinstance(arg, str)]
+    return f"; legal: {', '.join(words)}" if words else ""
+
+
+def _bounds(loc: Sequence[object]) -> str:
+    low: object = None
+    high: object = None
+    for part in _metadata(loc):
+        low = next((getattr(part, name) for name in ("ge", "gt") if hasattr(part, name)), low)
+        high = next((getattr(part, name) for name in ("le", "lt") if hasattr(part, name)), high)
+    return f" (legal: {low} to {high})" if low is not None and high is not None else ""
+
+
+def _fix(error: ErrorDetails, loc: Sequence[object], path: str) -> str:
+    if error["type"] == "extra_forbidden":
+        near = suggestion(str(loc[-1]), legal_keys(loc[:-1]))
+        return f"rename it, or `pulumi config rm --path {path}`" if near else f"`pulumi config rm --path {path}`"
+    if path.startswith("aws:"):
+        return f"`pulumi config set {path} <region>`"
+    if path.startswith("secrets."):
+        return f"`pulumi config set --secret --path {path}`"
+    if _model_at(loc) is not None:
+        keys = ", ".join(legal_keys(loc))
+        return f"`pulumi config set --path {path}.<key> <value>` (keys: {keys})"
+    flag = "--path " if "." in path else ""
+    return f"`pulumi config set {flag}{path} <value>`"
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for arg in get_args(annotation):
+        yield from _models(arg)
+
+
+def _field(model: type[BaseModel] | None, name: object) -> Any:  # noqa: ANN401 - pydantic's FieldInfo or None
+    fields = model.model_fields if model else {}
+    return next((info for key, info in fields.items() if name in {key, info.alias}), None)
+
+
+def _model_at(loc: Sequence[object]) -> type[BaseModel] | None:
+    model: type[BaseModel] | None = StackConfig
+    for part in loc:
+        info = _field(model, part)
+        model = next(_models(info.annotation), None) if info else None
+    return model
+
+
+def _annotation(loc: Sequence[object]) -> object:
+    info = _field(_model_at(loc[:-1]), loc[-1]) if loc else None
+    return info.annotation if info else None
+
+
+def _metadata(loc: Sequence[object]) -> Sequence[object]:
+    info = _field(_model_at(loc[:-1]), loc[-1]) if loc else None
+    return info.metadata if info else ()

@@ -1,0 +1,172 @@
+"""Sections of the stack config that say where it runs: network, and one block for each topology."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from infra.config.values import (
+    Bounds,
+    Cidr,
+    Count,
+    HttpsUrl,
+    NodeType,
+    Number,
+    Port,
+    PrivateCidr,
+    Section,
+)
+
+InterfaceService = Literal[
+    "bedrock-runtime",
+    "ecr.api",
+    "ecr.dkr",
+    "kms",
+    "logs",
+    "monitoring",
+    "sagemaker.runtime",
+    "secretsmanager",
+    "sts",
+]
+HOST_PATTERN = r"local|(ssh://)?([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?"
+
+
+class Network(Section):
+    """The VPC of the cloud topologies."""
+
+    cidr: PrivateCidr = "10.20.0.0/16"
+    zones: Annotated[int, Number, Field(ge=2, le=4)] = 2
+    nat: Literal["single", "per-zone"] = "single"
+    flow_logs: bool = True
+    # An endpoint costs about a tenth of a NAT gateway per zone and pays above some 160 GB a month; S3 is always free.
+    interface_endpoints: tuple[InterfaceService, ...] = ()
+
+
+class Ecs(Section):
+    """What the tasks run on."""
+
+    capacity: Literal["fargate", "fargate-spot", "ec2"] = "fargate"
+    instance_type: NodeType = "t3.medium"  # capacity ec2
+    instances: Bounds = Bounds(min=2, max=5)  # capacity ec2
+    exec: bool = False  # a shell in the container
+
+
+class Resources(Section):
+    """CPU and memory of a container."""
+
+    cpu: Annotated[float, Number, Field(gt=0, le=192)]
+    memory_gib: Annotated[float, Number, Field(gt=0, le=768)] = Field(alias="memoryGiB")
+
+
+class Nodes(Section):
+    """Managed nodes; without `max` it is what the replicas need."""
+
+    instance_type: NodeType = "t3.medium"
+    min: Count = 3
+    max: Count | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class Eks(Section):
+    """The cluster and the pod's sizes."""
+
+    version: Annotated[str, Field(pattern=r"^1\.(3[2-9]|[4-9][0-9])$")] = "1.35"
+    mode: Literal["managed", "auto"] = "managed"
+    controller: Literal["install", "existing"] = "install"
+    nodes: Nodes = Nodes()
+    requests: Resources = Resources(cpu=1, memoryGiB=2)
+    limits: Resources = Resources(cpu=2, memoryGiB=4)
+    service_cidr: Cidr = "172.20.0.0/16"
+    endpoint_public_cidrs: tuple[Cidr, ...] = ()  # empty: the API server is private
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.requests.cpu > self.limits.cpu or self.requests.memory_gib > self.limits.memory_gib:
+            raise ValueError("requests are above limits")
+        if any(cidr.endswith("/0") for cidr in self.endpoint_public_cidrs):
+            raise ValueError("endpointPublicCidrs opens the API server to the whole internet; name your networks")
+        return self
+
+
+class Lambda(Section):
+    """The function behind the REST API."""
+
+    memory_mib: Annotated[int, Number, Field(ge=128, le=10240)] = Field(3008, alias="memoryMiB")
+    timeout_seconds: Annotated[int, Number, Field(ge=30, le=900)] = 120  # above the request deadline of 25 s
+    provisioned_concurrency: Annotated[int, Number, Field(ge=0, le=1000)] = 0
+    reserved_concurrency: Count | None = None
+    packaging: Literal["image", "zip"] = "image"
+
+    @model_validator(mode="after")
+    def _concurrency(self) -> Self:
+        if self.reserved_concurrency is not None and self.provisioned_concurrency > self.reserved_concurrency:
+            raise ValueError(
+                f"provisionedConcurrency {self.provisioned_concurrency} is above reservedConcurrency "
+                f"{self.reserved_concurrency}"
+            )
+        return self
+
+
+class Edge(Section):
+    """The edge hosts and the service on them."""
+
+    hosts: Annotated[
+        tuple[Annotated[str, Field(pattern=f"^({HOST_PATTERN})$")], ...], Field(min_length=1, max_length=64)
+    ] = ("local",)
+    bind: str = "127.0.0.1"
+    port: Port = 8080
+    metrics_port: Port = 9090
+    llm_port: Port = 8081
+    privacy: Literal["local-only", "allow-cloud"] = "allow-cloud"
+    deadline_seconds: Annotated[float, Number, Field(gt=0, le=3600)] = 120
+    threads: Annotated[int, Number, Field(ge=1, le=256)] = 2
+    source: str | None = None  # a folder of documents; absent: the demo corpus
+    model: str | None = None  # path or hub id of a GGUF; absent: the small one that is installed
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        ports = (self.port, self.metrics_port, self.llm_port)
+        if len(set(ports)) != len(ports):
+            raise ValueError(f"port {ports[0]}, metricsPort {ports[1]} and llmPort {ports[2]} must differ")
+        try:
+            ipaddress.ip_address(self.bind)
+        except ValueError as exc:
+            raise ValueError(f"bind is not an IP address such as 127.0.0.1 ({self.bind})") from exc
+        if len(set(self.hosts)) != len(self.hosts):
+            raise ValueError("hosts names a host twice")
+        return self
+
+
+class Fallback(Section):
+    """Who answers when the edge can't."""
+
+    kind: Literal["sagemaker", "service", "none"] = "sagemaker"
+    url: HttpsUrl | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "service" and self.url is None:
+            raise ValueError("kind is service, but url, the other stack's address, is missing")
+        return self
+
+
+class Index(Section):
+    """The FAISS index of the bundle."""
+
+    type: Literal["sq8", "flat", "ivf-sq8", "hnsw"] = "sq8"
+    min_recall: Annotated[float, Number, Field(gt=0, le=1)] = 0.98  # recall@10 against exact search
+
+
+class Hybrid(Section):
+    """Edge first, cloud behind it."""
+
+    edge: Edge = Edge()
+    fallback: Fallback = Fallback()
+    index: Index = Index()

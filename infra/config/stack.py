@@ -1,0 +1,85 @@
+"""StackConfig: the whole stack config as one frozen value; no parsing, no pulumi."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from infra.config.platforms import Ecs, Eks, Hybrid, Lambda, Network
+from infra.config.values import Bounds, Name, Section
+from infra.config.workload import (
+    Access,
+    Budget,
+    Cache,
+    Documents,
+    Domain,
+    Generation,
+    Monitoring,
+    QueryModel,
+    Retrieval,
+    Scaling,
+    Service,
+)
+from infra.sizing import nodes_for
+
+Topology = Literal["ecs", "eks", "lambda", "hybrid"]
+CLOUD: tuple[Topology, ...] = ("ecs", "eks", "lambda")
+
+
+class Secrets(Section):
+    """Vendor credentials; each lands in Secrets Manager and is handed on by reference only."""
+
+    openai_api_key: SecretStr | None = None
+    qdrant_api_key: SecretStr | None = None
+    mongo_url: SecretStr | None = None
+    hugging_face_token: SecretStr | None = None
+    opik_api_key: SecretStr | None = None
+    fallback_api_key: SecretStr | None = None
+
+
+class StackConfig(Section):
+    """Every key of the `rag-platform` namespace, plus the stack's name and `aws:region`."""
+
+    stack: str
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] | None = None  # the key aws:region
+    topology: Topology
+    environment: Literal["production", "development"]
+    service: Service
+    scaling: Scaling
+    domain: Domain | None = None
+    access: Access
+    generation: Generation
+    query_model: QueryModel
+    retrieval: Retrieval
+    documents: Documents
+    cache: Cache
+    network: Network
+    monitoring: Monitoring
+    budget: Budget
+    ecs: Ecs
+    eks: Eks
+    lambda_: Lambda = Field(alias="lambda")
+    hybrid: Hybrid
+    secrets: Secrets
+    tags: Mapping[Name, str] = {}
+    protect: bool = True
+    cdn: bool = False
+
+    @property
+    def development(self) -> bool:
+        """Whether the loosening keys (tags, no TLS, no auth) are allowed."""
+        return self.environment == "development"
+
+    @property
+    def edge_model(self) -> str | None:
+        """GGUF of the edge: `hybrid.edge.model`, else the llamacpp generation model, else the installed small one."""
+        return self.hybrid.edge.model or (self.generation.model if self.generation.provider == "llamacpp" else None)
+
+    @property
+    def node_bounds(self) -> Bounds:
+        """EKS nodes: `max` as given, else what the replicas and one surge pod need."""
+        nodes = self.eks.nodes
+        needed = nodes_for(
+            self.service.replicas.max, nodes.instance_type, self.eks.requests.cpu, self.eks.requests.memory_gib
+        )
+        return Bounds(min=nodes.min, max=nodes.max or max(needed, nodes.min))

@@ -1,0 +1,197 @@
+"""Sections of the stack config that say what runs and who may call it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from infra.config.values import (
+    Bounds,
+    BoundsFromZero,
+    CacheType,
+    Cidr,
+    Collection,
+    Count,
+    Hostname,
+    HttpsUrl,
+    HttpUrl,
+    ImageRef,
+    MlType,
+    Name,
+    NodeType,
+    Number,
+    Percent,
+    Seconds,
+    Section,
+    Usd,
+)
+
+Positive = Annotated[float, Number, Field(gt=0)]
+GiB = Annotated[int, Number, Field(ge=8, le=16384)]
+
+
+class Service(Section):
+    """The container: one image for all topologies."""
+
+    image: ImageRef | None = None  # absent: first phase, everything but the workload
+    cpu: Positive = 2
+    memory_gib: Positive = Field(4, alias="memoryGiB")
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    replicas: Bounds  # defaults per topology: infra.config.defaults
+    deadline_seconds: Annotated[float, Number, Field(gt=0, le=25)] = 25  # budgets: request 25 s < graceful 30 s
+
+
+class Schedule(Section):
+    """Scale down outside working hours; cron fields as AWS takes them, in `timezone`."""
+
+    down: str = "0 20 ? * MON-FRI *"
+    up: str = "0 7 ? * MON-FRI *"
+    timezone: str = "UTC"
+    min: Annotated[int, Number, Field(ge=0)] = 0
+
+
+class Scaling(Section):
+    """When to add replicas: the guide's triggers."""
+
+    cpu_percent: Percent = 70
+    memory_percent: Percent = 80
+    requests_per_minute: Count = 1000  # per replica
+    schedule: Schedule | None = None
+
+
+class Domain(Section):
+    """The public name; TLS by ACM, the record in the Route 53 zone."""
+
+    name: Hostname
+    zone: Hostname
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.name != self.zone and not self.name.endswith(f".{self.zone}"):
+            raise ValueError(f"name {self.name} is not inside zone {self.zone}")
+        return self
+
+
+class Oidc(Section):
+    """Whose bearer tokens are accepted."""
+
+    issuer: HttpsUrl
+    audience: str
+
+
+class Access(Section):
+    """Who may call, how often, and from where."""
+
+    auth: Literal["api-keys", "oidc", "none"] = "api-keys"
+    oidc: Oidc | None = None
+    requests_per_minute: Count = 60  # per key
+    waf: bool = True
+    waf_requests_per_5_minutes: Annotated[int, Number, Field(ge=100, le=2_000_000_000)] = Field(
+        2000, alias="wafRequestsPer5Minutes"
+    )  # per client address
+    docs: bool = False
+    public_ingress: bool = True
+    allowed_cidrs: tuple[Cidr, ...] = ()
+    insecure_http: bool = False  # development only: no domain, no TLS
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.auth == "oidc" and self.oidc is None:
+            raise ValueError("auth is oidc, but access.oidc {issuer, audience} is missing")
+        if not self.public_ingress and not self.allowed_cidrs:
+            raise ValueError("publicIngress is false, but allowedCidrs is empty: nobody could call")
+        if any(cidr.endswith("/0") for cidr in self.allowed_cidrs):
+            raise ValueError(
+                "allowedCidrs holds a network that is the whole internet; use publicIngress: true for that"
+            )
+        return self
+
+
+class Generation(Section):
+    """Who writes the answer, and on what it runs."""
+
+    provider: Literal["sagemaker", "openai", "llamacpp", "none"] = "sagemaker"
+    endpoint: Name = "twin"
+    model: str | None = None  # defaults per provider: infra.config.defaults
+    instance_type: MlType = "ml.g5.2xlarge"
+    engine: Literal["vllm", "tgi"] = "vllm"
+    quantization: Literal["none", "fp8", "awq", "gptq", "bitsandbytes", "eetq"] = "none"
+    scaling: BoundsFromZero = BoundsFromZero()
+    context_tokens: Annotated[int, Number, Field(ge=512, le=131072)] = 4096
+    max_output_tokens: Annotated[int, Number, Field(ge=1, le=1024)] = 512
+
+
+class QueryModel(Section):
+    """Self-query and expansion; `none` turns both off."""
+
+    provider: Literal["openai", "none"] = "openai"
+    model: str = "gpt-4o-mini"
+
+
+class Store(Section):
+    """The instance of a self-hosted data store: the guide's ladder t3.medium, t3.large, t3.xlarge."""
+
+    instance_type: NodeType = "t3.medium"
+    disk_gib: GiB = Field(50, alias="diskGiB")
+
+
+class VectorStore(Store):
+    """Qdrant's instance, its copies of each shard, and its shards."""
+
+    replicas: Annotated[int, Number, Field(ge=1, le=10)] = 1
+    shards: Annotated[int, Number, Field(ge=1, le=64)] = 1
+
+
+class Retrieval(Section):
+    """Where the vectors are and how many hits an answer is built on."""
+
+    qdrant: Literal["cloud", "self-hosted"] = "cloud"
+    url: HttpUrl | None = None
+    collections: Annotated[tuple[Collection, ...], Field(min_length=1)] = ("posts", "articles", "repos")
+    top_k: Annotated[int, Number, Field(ge=1, le=20)] = 3
+    reranker: str = "cross-encoder/ms-marco-MiniLM-L-4-v2"  # hub id, s3 path, or none
+    self_hosted: VectorStore = VectorStore()
+
+
+class Documents(Section):
+    """Where authors are looked up."""
+
+    mongo: Literal["atlas", "self-hosted", "none"] = "atlas"
+    database: Name = "rag"
+    self_hosted: Store = Store()
+
+
+class Cache(Section):
+    """Answers of frequent questions."""
+
+    redis: Literal["elasticache", "self-hosted", "none"]  # defaults per topology: infra.config.defaults
+    ttl_seconds: Seconds = 3600
+    node_type: CacheType = "cache.t4g.micro"
+    nodes: Annotated[int, Number, Field(ge=1, le=6)] = 2  # two or more: in several zones, fails over by itself
+    self_hosted: Store = Store(instanceType="t3.small", diskGiB=8)
+
+
+class Slack(Section):
+    """Where AWS Chatbot posts."""
+
+    workspace_id: str
+    channel_id: str
+
+
+class Monitoring(Section):
+    """The guide's alert thresholds and who hears of them."""
+
+    error_rate_percent: Percent = 5
+    p95_seconds: Seconds = 10
+    pager_duty: SecretStr | None = None
+    slack: Slack | None = None
+    opik: bool = False
+    log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, 3653] = 365
+
+
+class Budget(Section):
+    """What the stack may cost before somebody is told."""
+
+    monthly_usd: Usd = Field(default=2000, validate_default=True)
+    hourly_usd: Usd | None = None  # absent: twice the expected hourly rate

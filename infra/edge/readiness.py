@@ -1,0 +1,80 @@
+"""Waiting until the programs of an edge serve, and saying why they don't."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from infra.edge.errors import StartError
+from infra.edge.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from infra.edge.supervisor import Supervisor
+    from infra.edge.supervisor_conf import Program
+
+PROBE_S = 5.0
+TAIL_LINES = 20
+ENDED = ("BACKOFF", "EXITED", "FATAL")
+
+
+def wait_ready(supervisor: Supervisor, programs: Sequence[Program], *, url: str, limit_s: float) -> None:
+    """Wait until `url` answers 200 while every program stays up.
+
+    Raises:
+        StartError: a program ended, or `limit_s` is over; what it logged last is in the message.
+    """
+    watch = _Watch(supervisor, programs, url)
+    if not until(watch.ready, limit_s):
+        raise StartError(f"{url} did not become ready within {limit_s:g} s, it says: {watch.answer}; run it again")
+
+
+@dataclass
+class _Watch:
+    supervisor: Supervisor
+    programs: Sequence[Program]
+    url: str
+    answer: str = "nothing"
+    pids: dict[str, int] = field(default_factory=dict)
+
+    def ready(self) -> bool:
+        """One look; the first program that ended raises."""
+        states = {state.name: state for state in self.supervisor.states()}
+        if not states:
+            raise StartError(f"supervisord ended; see {self.supervisor.folder.log('supervisord')} and run it again")
+        for program in self.programs:
+            state = states[program.name]
+            first = self.pids.setdefault(program.name, state.pid) if state.pid else 0
+            if state.state in ENDED or first != state.pid:
+                raise self._ended(program)
+        return self._answers()
+
+    def _answers(self) -> bool:
+        try:
+            response = httpx.get(self.url, timeout=PROBE_S, trust_env=False)
+        except httpx.HTTPError as exc:
+            self.answer = str(exc)
+            return False
+        self.answer = f"{response.status_code} {' '.join(response.text.split())[:300]}"
+        return response.status_code == httpx.codes.OK
+
+    def _ended(self, program: Program) -> StartError:
+        tail = _tail(self.supervisor.folder.log(program.name))
+        if len(tail) > 1:
+            sys.stderr.writelines(f"{program.name}: {line}\n" for line in tail)
+        said = tail[-1] if tail else "it said nothing"
+        return StartError(f"{program.name} did not start: {said}; {program.fix}")
+
+
+def _tail(log: Path) -> list[str]:
+    try:
+        with log.open(errors="replace") as lines:
+            return [*deque((line.rstrip() for line in lines if line.strip()), maxlen=TAIL_LINES)]
+    except OSError:
+        return []

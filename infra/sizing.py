@@ -1,0 +1,219 @@
+"""Pure sizing: which sizes exist, what fits on what. Raises SizingError with the legal list; declares nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra.errors import SizingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# AWS Fargate task sizes: vCPU -> memory in GiB (smallest, largest, step); 0.25 vCPU also takes 0.5 GiB.
+FARGATE_GIB: dict[float, tuple[float, ...]] = {
+    0.25: (0.5, 1, 2),
+    0.5: tuple(range(1, 5)),
+    1: tuple(range(2, 9)),
+    2: tuple(range(4, 17)),
+    4: tuple(range(8, 31)),
+    8: tuple(range(16, 61, 4)),
+    16: tuple(range(32, 121, 8)),
+}
+# EC2: vCPU, memory in GiB, pods by the address limit of its network interfaces (AWS: eni-max-pods).
+INSTANCES: dict[str, tuple[int, float, int]] = {
+    "t3.small": (2, 2, 11),
+    "t3.medium": (2, 4, 17),
+    "t3.large": (2, 8, 35),
+    "t3.xlarge": (4, 16, 58),
+    "t3.2xlarge": (8, 32, 58),
+    "t4g.small": (2, 2, 11),
+    "t4g.medium": (2, 4, 17),
+    "t4g.large": (2, 8, 35),
+    "t4g.xlarge": (4, 16, 58),
+    "m5.large": (2, 8, 29),
+    "m5.xlarge": (4, 16, 58),
+    "m6i.large": (2, 8, 29),
+    "m6i.xlarge": (4, 16, 58),
+    "m6i.2xlarge": (8, 32, 58),
+    "m7g.large": (2, 8, 29),
+    "m7g.xlarge": (4, 16, 58),
+    "m7i.large": (2, 8, 29),
+    "m7i.xlarge": (4, 16, 58),
+    "c6i.xlarge": (4, 8, 58),
+    "r6i.large": (2, 16, 29),
+    "r6i.xlarge": (4, 32, 58),
+}
+# SageMaker GPU instances: total GPU memory in GiB.
+GPU_GIB: dict[str, float] = {
+    "ml.g4dn.xlarge": 16,
+    "ml.g4dn.2xlarge": 16,
+    "ml.g4dn.12xlarge": 64,
+    "ml.g5.xlarge": 24,
+    "ml.g5.2xlarge": 24,
+    "ml.g5.4xlarge": 24,
+    "ml.g5.12xlarge": 96,
+    "ml.g5.48xlarge": 192,
+    "ml.g6.xlarge": 24,
+    "ml.g6.2xlarge": 24,
+    "ml.g6.12xlarge": 96,
+    "ml.g6e.xlarge": 48,
+    "ml.g6e.2xlarge": 48,
+    "ml.p4d.24xlarge": 320,
+    "ml.p5.48xlarge": 640,
+}
+WEIGHT_BYTES = {"none": 2.0, "fp8": 1.0, "eetq": 1.0, "awq": 0.6, "gptq": 0.6, "bitsandbytes": 0.6}
+GPU_USABLE = 0.9  # vLLM's default gpu-memory-utilization
+KV_GIB_PER_TOKEN = 2 * 32 * 8 * 128 * 2 / 2**30  # Llama 3.1 8B: K and V, 32 layers, 8 heads of 128, 16 bit
+DAEMON_CPU, DAEMON_GIB = 0.35, 0.5  # add-ons on each node: CNI, proxy, identity agent, EBS CSI, CloudWatch agent
+LAMBDA_MIB = range(128, 10241)
+LAMBDA_MIB_PER_VCPU = 1769  # AWS: a function has one full vCPU at 1,769 MB
+
+
+@dataclass(frozen=True)
+class FargateSize:
+    """A task size as the API takes it."""
+
+    cpu_units: int
+    memory_mib: int
+
+
+@dataclass(frozen=True)
+class SubnetPlan:
+    """Networks by zone; adding a zone renumbers nothing."""
+
+    public: tuple[str, ...]
+    private: tuple[str, ...]
+
+
+def fargate_size(cpu: float, memory_gib: float) -> FargateSize:
+    """The task size for `cpu` vCPU and `memory_gib`.
+
+    Raises:
+        SizingError: no such pair; names the legal ones.
+    """
+    if cpu not in FARGATE_GIB:
+        raise SizingError(f"Fargate has no {cpu:g} vCPU; legal: {_listed(FARGATE_GIB)}")
+    if memory_gib not in FARGATE_GIB[cpu]:
+        legal = f"legal with {cpu:g} vCPU: {_listed(FARGATE_GIB[cpu])} GiB"
+        raise SizingError(f"Fargate has no {cpu:g} vCPU with {memory_gib:g} GiB; {legal}")
+    return FargateSize(cpu_units=int(cpu * 1024), memory_mib=int(memory_gib * 1024))
+
+
+def pods_per_node(instance_type: str, cpu: float, memory_gib: float) -> int:
+    """How many pods with these requests a node holds beside its add-ons.
+
+    Raises:
+        SizingError: an instance type whose size isn't known here.
+    """
+    vcpu, gib, max_pods = _instance(instance_type)
+    # kubelet's reservations on EKS: 60m CPU and 10m per core; 255 MiB, 11 MiB per pod, 100 MiB eviction threshold
+    free_cpu = vcpu - 0.06 - 0.01 * vcpu - DAEMON_CPU
+    free_gib = gib - (255 + 11 * max_pods + 100) / 1024 - DAEMON_GIB
+    return max(0, min(math.floor(free_cpu / cpu), math.floor(free_gib / memory_gib)))
+
+
+def nodes_for(pods_max: int, instance_type: str, cpu: float, memory_gib: float, *, surge: int = 1) -> int:
+    """Nodes that hold `pods_max` pods plus `surge` during an update; 0 where one pod doesn't fit or isn't known to."""
+    if instance_type not in INSTANCES:
+        return 0
+    each = pods_per_node(instance_type, cpu, memory_gib)
+    return math.ceil((pods_max + surge) / each) if each else 0
+
+
+def check_node_pool(pods_max: int, nodes_max: int, instance_type: str, cpu: float, memory_gib: float) -> None:
+    """Refuse an HPA bound that the nodes can't hold.
+
+    Raises:
+        SizingError: says how many nodes it takes.
+    """
+    if instance_type not in INSTANCES:
+        return  # a type that isn't in the table: Kubernetes will say
+    each = pods_per_node(instance_type, cpu, memory_gib)
+    if each == 0:
+        raise SizingError(f"{instance_type} holds no pod of {cpu:g} CPU and {memory_gib:g} GiB beside the add-ons")
+    needed = nodes_for(pods_max, instance_type, cpu, memory_gib)
+    if needed > nodes_max:
+        raise SizingError(
+            f"{pods_max} pods and one surge pod need {needed} {instance_type} nodes ({each} per node), "
+            f"nodes.max is {nodes_max}"
+        )
+
+
+def tasks_per_instance(instance_type: str, cpu: float, memory_gib: float) -> int:
+    """How many ECS tasks of this size an instance of capacity `ec2` holds (agent and system take 0.5 GiB).
+
+    Raises:
+        SizingError: an instance type whose size isn't known here.
+    """
+    vcpu, gib, _ = _instance(instance_type)
+    return max(0, min(math.floor(vcpu / cpu), math.floor((gib - 0.5) / memory_gib)))
+
+
+def check_lambda_memory(memory_mib: int) -> None:
+    """Refuse a memory size that Lambda doesn't have.
+
+    Raises:
+        SizingError: outside 128 to 10,240 MiB.
+    """
+    if memory_mib not in LAMBDA_MIB:
+        raise SizingError(f"Lambda has no {memory_mib} MiB; legal: {LAMBDA_MIB[0]} to {LAMBDA_MIB[-1]}")
+
+
+def lambda_vcpu(memory_mib: int) -> float:
+    """CPU share that comes with the memory."""
+    return memory_mib / LAMBDA_MIB_PER_VCPU
+
+
+def billions_of_parameters(model: str) -> float | None:
+    """Parameters in billions as model names carry them (`TwinLlama-3.1-8B-DPO` -> 8.0); None where it doesn't."""
+    found = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.rsplit("/", 1)[-1])
+    return float(found.group(1)) if found else None
+
+
+def gpu_gib_needed(billions: float, quantization: str, context_tokens: int) -> float:
+    """Weights plus the key-value cache of one full context, in GiB."""
+    weights = billions * 1e9 * WEIGHT_BYTES[quantization] / 2**30
+    return weights + context_tokens * KV_GIB_PER_TOKEN * max(1.0, billions / 8)
+
+
+def check_gpu_fit(model: str, instance_type: str, quantization: str, context_tokens: int) -> None:
+    """Refuse a model that the instance's GPU memory can't hold, where both sizes are known.
+
+    Raises:
+        SizingError: says what is needed, what is there, and which instances hold it.
+    """
+    billions = billions_of_parameters(model)
+    if billions is None or instance_type not in GPU_GIB:
+        return
+    needed = gpu_gib_needed(billions, quantization, context_tokens)
+    usable = GPU_GIB[instance_type] * GPU_USABLE
+    if needed <= usable:
+        return
+    fits = [name for name, gib in GPU_GIB.items() if gib * GPU_USABLE >= needed]
+    raise SizingError(
+        f"{model} needs about {needed:.1f} GiB of GPU memory (quantization {quantization}, {context_tokens} tokens), "
+        f"{instance_type} has {usable:.1f} usable; it fits on {', '.join(fits[:4]) or 'none that is known'}"
+    )
+
+
+def subnet_plan(cidr: str, zones: int) -> SubnetPlan:
+    """Eighths of the VPC: the first four for private subnets, the next ones, quartered, for public ones."""
+    eighths = list(ipaddress.IPv4Network(cidr).subnets(prefixlen_diff=3))
+    public = [next(block.subnets(prefixlen_diff=2)) for block in eighths[4:]]
+    return SubnetPlan(
+        public=tuple(str(block) for block in public[:zones]), private=tuple(str(block) for block in eighths[:zones])
+    )
+
+
+def _instance(instance_type: str) -> tuple[int, float, int]:
+    if instance_type not in INSTANCES:
+        raise SizingError(f"the size of {instance_type} isn't known here; known: {', '.join(INSTANCES)}")
+    return INSTANCES[instance_type]
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

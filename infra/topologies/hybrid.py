@@ -1,0 +1,162 @@
+"""Hybrid: an edge host answers from a local index and a local model; the cloud half stands behind it.
+
+The edge is built by two dynamic resources (`infra.edge`). The cloud half - bundle bucket, the edge's role, a fallback -
+joins in `HybridTopology` beside `_edge` and fills the parts of the Delivery that are absent here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from infra.delivery import Delivery, Logs, Release
+from infra.edge.bundle import EdgeBundle
+from infra.edge.layout import stack_home
+from infra.edge.service import EdgeService, ProgramArgs, ServiceArgs
+from infra.errors import ConfigErrors, Mistake
+from infra.service_environment import ServiceEnvironment, Wiring, edge_model, service_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from infra.config import StackConfig
+
+LOOPBACK = "127.0.0.1"
+START_S = 300.0  # a model of several GB is read from a slow disk
+SERVICE_STOP_S = 45  # requests in flight: graceful 30 s < 45 s
+LLAMA_STOP_S = 10
+
+
+class HybridTopology(pulumi.ComponentResource):
+    """Edge first, cloud behind it; for now the edge on this host alone.
+
+    Attributes:
+        delivery: what the stack hands to the world.
+    """
+
+    delivery: Delivery
+
+    def __init__(self, name: str, cfg: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rag-platform:topology:Hybrid", name, None, opts)
+        if mistakes := tuple(_unsupported(cfg)):
+            raise ConfigErrors(mistakes)
+        url = _url(cfg.hybrid.edge.bind, cfg.hybrid.edge.port)
+        self._edge(name, cfg, url)
+        self.delivery = Delivery(
+            url=url,
+            health_url=f"{url}/health",
+            topology="hybrid",
+            release=Release(revision=version("rag-platform")),
+            logs=Logs(kind="files", selector=f"{stack_home(cfg.stack)}/run/logs/*.log"),
+            jobs={"kind": "process", "command": ["python", "-m", "service.jobs.{job}"]},
+            cost_tags={"project": "rag-platform", "stack": cfg.stack},
+        )
+        self.register_outputs({"url": url})
+
+    def _edge(self, name: str, cfg: StackConfig, url: str) -> None:
+        child = pulumi.ResourceOptions(parent=self)
+        bundle = EdgeBundle(
+            f"{name}-bundle",
+            {
+                "home": stack_home(cfg.stack),
+                "source": cfg.hybrid.edge.source,
+                "index": cfg.hybrid.index.type,
+                "minRecall": cfg.hybrid.index.min_recall,
+            },
+            opts=child,
+        )
+        EdgeService(f"{name}-service", edge_service(cfg, bundle.path, url), opts=child)
+
+
+def edge_service(cfg: StackConfig, bundle_dir: pulumi.Input[str], url: str) -> ServiceArgs:
+    """The two programs of an edge, where they listen, and how long they may take."""
+    edge = cfg.hybrid.edge
+    return {
+        "home": stack_home(cfg.stack),
+        "programs": [_llama(cfg), _service(edge_environment(cfg, bundle_dir).plain)],
+        "listen": [
+            {"key": "hybrid.edge.llmPort", "host": LOOPBACK, "port": edge.llm_port},
+            {"key": "hybrid.edge.port", "host": edge.bind, "port": edge.port},
+            {"key": "hybrid.edge.metricsPort", "host": edge.bind, "port": edge.metrics_port},
+        ],
+        "readyUrl": f"{url}/readyz",
+        "startSeconds": START_S,
+    }
+
+
+def edge_environment(cfg: StackConfig, bundle_dir: pulumi.Input[str]) -> ServiceEnvironment:
+    """The environment of the service on an edge."""
+    edge = cfg.hybrid.edge
+    wiring = Wiring(
+        host=edge.bind,
+        port=edge.port,
+        metrics_port=edge.metrics_port,
+        release=version("rag-platform"),
+        bundle_dir=bundle_dir,
+        llamacpp_url=f"http://{LOOPBACK}:{edge.llm_port}",
+    )
+    return service_environment(cfg, wiring)
+
+
+def _llama(cfg: StackConfig) -> ProgramArgs:
+    edge = cfg.hybrid.edge
+    options = {
+        "--model": edge_model(cfg),
+        "--host": LOOPBACK,
+        "--port": str(edge.llm_port),
+        "--context": str(cfg.generation.context_tokens),
+        "--threads": str(edge.threads),
+    }
+    return {
+        "name": "llama",
+        "args": ["-m", "service.adapters.llamacpp_server", *(word for pair in options.items() for word in pair)],
+        "environment": {},
+        "stopWaitS": LLAMA_STOP_S,
+        "fix": "see generation.model and hybrid.edge.model in the stack config",
+    }
+
+
+def _service(environment: Mapping[str, pulumi.Input[str]]) -> ProgramArgs:
+    return {
+        "name": "service",
+        "args": ["-m", "service"],
+        "environment": environment,
+        "stopWaitS": SERVICE_STOP_S,
+        "fix": "see hybrid and retrieval in the stack config, then `pulumi up`",
+    }
+
+
+def _url(bind: str, port: int) -> str:
+    address = ipaddress.ip_address(bind)
+    host = LOOPBACK if address.is_unspecified else str(address)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
+    """What the config may say and this version can't build yet; refused rather than left out in silence."""
+    edge, fallback = cfg.hybrid.edge, cfg.hybrid.fallback.kind
+    if edge.hosts != ("local",):
+        hosts = ", ".join(edge.hosts)
+        yield Mistake(
+            "hybrid.edge.hosts",
+            hosts,
+            "only the host `local` is supported",
+            "`pulumi config set --path 'hybrid.edge.hosts[0]' local`",
+        )
+    if fallback != "none":
+        yield Mistake(
+            "hybrid.fallback.kind",
+            fallback,
+            "only `none` is supported",
+            "`pulumi config set --path hybrid.fallback.kind none`",
+        )
+    if cfg.query_model.provider != "none":
+        yield Mistake(
+            "queryModel.provider",
+            cfg.query_model.provider,
+            "an edge has no model that reads the query; legal: none",
+            "`pulumi config set --path queryModel.provider none`",
+        )
