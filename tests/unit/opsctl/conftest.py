@@ -56,7 +56,7 @@ def source(title: str, number: int = 1) -> dict[str, Any]:
     }
 
 
-def rag_answer(title: str = "supervisor", **changed: Any) -> dict[str, Any]:
+def rag_answer(title: str = "fastapi", **changed: Any) -> dict[str, Any]:
     stages = ("self_query_ms", "query_expansion_ms", "retrieval_ms", "reranking_ms", "generation_ms", "total_ms")
     return {
         "answer": f"It is {title} [1].",

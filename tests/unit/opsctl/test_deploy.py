@@ -68,7 +68,7 @@ def world(tmp_path: Path, service: PlayedService, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "Pulumi.yaml").write_text("name: rag-platform\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  rag-platform:service: {cpu: 2}\n")
     (tmp_path / "__main__.py").write_text(PROGRAM.format(url=service.url))
-    (tmp_path / "golden.yaml").write_text("questions: [{question: Who controls processes?, title: supervisor}]")
+    (tmp_path / "golden.yaml").write_text("questions: [{question: What is FastAPI?, title: fastapi}]")
     (tmp_path / "state").mkdir()
     for name, value in {
         "PULUMI_BACKEND_URL": f"file://{tmp_path}/state",
@@ -81,10 +81,6 @@ def world(tmp_path: Path, service: PlayedService, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     environ = engine_environment(Project(tmp_path), "dev", os.environ)
     subprocess.run([engine, "stack", "init", "dev"], env=environ, check=True, capture_output=True)
-    answers = service.answers["/search"]
-    service.answers["/search"] = lambda _: answers(
-        {"query": "Which tool lets users control processes on UNIX-like operating systems?"}
-    )
     return World(tmp_path, service)
 
 

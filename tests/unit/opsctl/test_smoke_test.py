@@ -61,8 +61,8 @@ def test_the_table_shows_each_check_with_time_and_evidence_then_question_answer_
         assert "ok" in line
         assert " ms" in line
     assert f"question  {load_golden()[0].question}" in ended.out
-    assert "answer    It is supervisor [1]." in ended.out
-    assert "source 1  supervisor (repos, score 0.71) https://pypi.org/project/supervisor" in ended.out
+    assert "answer    It is fastapi [1]." in ended.out
+    assert "source 1  fastapi (repos, score 0.71) https://pypi.org/project/fastapi" in ended.out
 
 
 def test_the_json_keys_are_a_contract(opsctl: Run, service: PlayedService) -> None:
@@ -73,7 +73,7 @@ def test_the_json_keys_are_a_contract(opsctl: Run, service: PlayedService) -> No
     rag = document["checks"][NAMES.index("rag")]["evidence"]
     assert rag["servedBy"] == "edge"
     assert rag["requestId"] == "r-1"
-    assert rag["sources"][0]["title"] == "supervisor"
+    assert rag["sources"][0]["title"] == "fastapi"
 
 
 def test_talk_goes_to_stderr_and_stdout_is_json_alone(opsctl: Run, service: PlayedService) -> None:
@@ -101,7 +101,7 @@ def test_a_wrong_best_hit_is_named_beside_the_right_one(opsctl: Run, service: Pl
     service.says("/search", Reply(body={"results": list(reversed(wrong))}))
     ended = smoke(opsctl, service)
     assert ended.code == 1
-    assert "'rich', not 'supervisor'" in failing(ended)["search"]
+    assert "'rich', not 'fastapi'" in failing(ended)["search"]
     assert "--golden" in failing(ended)["search"]
     assert ended.err.splitlines()[-1].startswith("opsctl: 1 of 5 checks don't hold: search;")
 
@@ -119,8 +119,8 @@ def test_an_empty_index_is_told(opsctl: Run, service: PlayedService) -> None:
         ({"sources": []}, "sources"),
         ({"servedBy": "moon"}, "servedBy"),
         ({"requestId": None}, "requestId"),
-        ({"answer": "It is supervisor."}, "cites none of its sources"),
-        ({"answer": "It is supervisor [1][7]."}, "cites [7], there are 2 sources"),
+        ({"answer": "It is fastapi."}, "cites none of its sources"),
+        ({"answer": "It is fastapi [1][7]."}, "cites [7], there are 2 sources"),
     ],
 )
 def test_a_rag_answer_that_breaks_the_contract_says_which_key(
@@ -136,7 +136,7 @@ def test_a_rag_answer_that_breaks_the_contract_says_which_key(
 def test_a_rag_answer_from_other_documents_fails(opsctl: Run, service: PlayedService) -> None:
     good = service.answers["/rag"]({"query": "?"}).body
     answering(service, sources=good["sources"][1:])
-    assert "'supervisor' is not among them" in failing(smoke(opsctl, service))["rag"]
+    assert "'fastapi' is not among them" in failing(smoke(opsctl, service))["rag"]
 
 
 def test_a_stage_that_is_not_configured_may_have_no_time(opsctl: Run, service: PlayedService) -> None:
@@ -146,9 +146,9 @@ def test_a_stage_that_is_not_configured_may_have_no_time(opsctl: Run, service: P
 
 
 def test_citations_may_be_grouped(opsctl: Run, service: PlayedService) -> None:
-    answering(service, answer="It is supervisor [1, 2].")
+    answering(service, answer="It is fastapi [1, 2].")
     ended = smoke(opsctl, service)
-    assert "cites [1] supervisor, [2] rich" in ended.document["checks"][NAMES.index("rag")]["summary"]
+    assert "cites [1] fastapi, [2] rich" in ended.document["checks"][NAMES.index("rag")]["summary"]
 
 
 def test_a_degraded_answer_says_so(opsctl: Run, service: PlayedService) -> None:
@@ -224,7 +224,7 @@ def test_a_golden_file_replaces_the_demo_questions(opsctl: Run, service: PlayedS
 
 
 def test_without_golden_questions_the_text_of_a_document_must_find_its_own_document(service: PlayedService) -> None:
-    texts = {"supervisor": "It controls processes.", "rich": "It prints tables."}
+    texts = {"fastapi": "It is a web framework.", "rich": "It prints tables."}
     found = [source(title) | {"text": text} for title, text in texts.items()]
 
     def search(body: dict[str, Any]) -> Reply:
@@ -234,7 +234,7 @@ def test_without_golden_questions_the_text_of_a_document_must_find_its_own_docum
     service.answers["/search"] = search
     report = run_smoke(service)
     assert report.failed == ()
-    assert report.outcomes[NAMES.index("search")].summary == "2 of 2 best hits right: supervisor, rich"
+    assert report.outcomes[NAMES.index("search")].summary == "2 of 2 best hits right: fastapi, rich"
 
     service.says("/search", Reply(body={"results": found}))
     assert run_smoke(service).failed == ("search",)

@@ -1,0 +1,109 @@
+"""The command line: a group that loads a command only when it is asked for, and errors as exit codes.
+
+`opsctl --help` and shell completion read the registry below and import click alone; a command pays for its own imports.
+Exit codes: 0 fine, 1 a check failed, 2 usage, 3 the cloud refused, 4 timed out, 5 rolled back. Beside these, 70 is a
+fault of opsctl itself and 130 an interruption.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from traceback import print_exception
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from opsctl.errors import OpsctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED = 130  # 128 + SIGINT
+
+COMMANDS = {
+    "smoke-test": (
+        "opsctl.commands.smoke_test:smoke_test",
+        "Ask the deployed service a real question; judge the answer.",
+    ),
+    "deploy": ("opsctl.commands.deploy:deploy", "Bring a stack to its config; prove that it runs what was asked for."),
+    "rollback": ("opsctl.commands.rollback:rollback", "Go back to an earlier image; prove that it runs."),
+    "doctor": ("opsctl.commands.doctor:doctor", "Say what this machine lacks, and the command that fixes it."),
+}
+"""Command -> (where its click command is, what the group's help says of it)."""
+
+
+class LazyGroup(click.Group):
+    """Lists its commands from `COMMANDS`; imports one when the command line names it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the commands in the registry's order, which is the order of use."""
+        del ctx
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Put the imported command in the place of its stand-in."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else stand_in, rest
+
+
+def load(name: str) -> click.Command:
+    """Import the command that the registry lists under `name`."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    return cast("click.Command", getattr(import_module(module), attribute))
+
+
+@click.group(
+    cls=LazyGroup,
+    commands={name: click.Command(name, help=short, short_help=short) for name, (_, short) in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OPSCTL", "max_content_width": 100},
+    epilog="Exit codes: 0 fine, 1 a check failed, 2 usage, 3 the cloud refused, 4 timed out, 5 rolled back.",
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="rag-platform", message="%(version)s")
+@click.pass_obj
+def cli(asked: dict[str, bool], *, debug: bool) -> None:
+    """Operate a deployment of rag-platform: prove that it works, deploy it, roll it back."""
+    asked["debug"] = debug
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code; an error is one line on stderr: what, why, and what next."""
+    asked = {"debug": False}
+    try:
+        return int(cli.main(args, prog_name="opsctl", standalone_mode=False, obj=asked) or 0)
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message(), err=True)
+        return exc.exit_code
+    except (click.ClickException, OpsctlError) as exc:
+        _tell(exc, debug=asked["debug"])
+        return exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("opsctl: interrupted; run the same command again", err=True)
+        return INTERRUPTED
+    except Exception as exc:  # noqa: BLE001 - the last resort: a fault of opsctl is told apart from a failed check
+        _tell(exc, debug=asked["debug"])
+        return INTERNAL_ERROR
+
+
+def _tell(exc: Exception, *, debug: bool) -> None:
+    if debug:
+        print_exception(exc)
+    click.echo(f"opsctl: {' '.join(_message(exc).split())}", err=True)
+
+
+def _message(exc: Exception) -> str:
+    if isinstance(exc, OpsctlError):
+        return str(exc)
+    if isinstance(exc, click.UsageError) and exc.ctx is not None:
+        return f"{exc.format_message().rstrip('.')}; see `{exc.ctx.command_path} --help`"
+    if isinstance(exc, click.ClickException):
+        return exc.format_message()
+    return f"internal error: {type(exc).__name__}: {exc}; run `opsctl --debug ...` and report the traceback"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Options that several commands share, each spelled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AnyCommand = TypeVar("AnyCommand", bound="Callable[..., Any]")
+
+
+def _http_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+        raise click.BadParameter(f"'{value}' is not like https://host", ctx=ctx, param=param)
+    return value.rstrip("/") if value else None
+
+
+def output_option(command: AnyCommand) -> AnyCommand:
+    """`--output table|json`, as `form`."""
+    option = click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="table to read, json to process.",
+    )
+    return option(command)
+
+
+def url_option(command: AnyCommand) -> AnyCommand:
+    """`--url`, checked."""
+    return click.option("--url", callback=_http_url, help="Test this address instead of the stack's.")(command)
+
+
+def golden_option(command: AnyCommand) -> AnyCommand:
+    """`--golden FILE`."""
+    option = click.option(
+        "--golden",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Questions and the titles of their right documents (YAML). Default: those of the demo corpus for "
+        "the local stack or --url, and questions made from the deployment's own documents for another stack.",
+    )
+    return option(command)
+
+
+def request_limit_option(command: AnyCommand) -> AnyCommand:
+    """`--timeout`, of one request, as `limit_s`."""
+    option = click.option(
+        "--timeout",
+        "limit_s",
+        type=click.FloatRange(min=0, min_open=True),
+        default=150,  # above the edge's own deadline of 120 s: two cores decode a few tokens a second
+        show_default=True,
+        help="Seconds that one request of the smoke test may take.",
+    )
+    return option(command)
+
+
+def deployment_options(command: AnyCommand) -> AnyCommand:
+    """What `deploy` and `rollback` have in common."""
+    for option in reversed(
+        (
+            click.option("-s", "--stack", required=True, help="The stack that is changed."),
+            click.option("-y", "--yes", is_flag=True, help="Don't ask before changing it."),
+            click.option("--smoke-test/--no-smoke-test", default=True, help="Test it in the end (the default)."),
+            url_option,
+            golden_option,
+            request_limit_option,
+            click.option(
+                "--settle-timeout",
+                "settle_limit_s",
+                type=click.FloatRange(min=0, min_open=True),
+                default=900,
+                show_default=True,
+                help="Seconds that the rollout may take.",
+            ),
+            output_option,
+        )
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,154 @@
+"""The Pulumi engine, driven through the Automation API: preview, up with progress, history, and one config key."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pulumi import automation
+
+from opsctl.errors import CloudRefused, NotUsable, StackNotFound
+from opsctl.project import engine_environment, find_pulumi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from opsctl.project import Project
+
+IMAGE_KEY = "rag-platform:service.image"
+SERVICE_CONFIG = "rag-platform:service"
+MARKUP = re.compile(r"<\{%.*?%\}>")
+REASONS_SHOWN = 3
+
+Changes = dict[str, int]
+"""Operation (create, update, replace, delete ...) -> resources."""
+
+
+class Engine:
+    """One stack of the project."""
+
+    def __init__(self, stack: automation.Stack) -> None:
+        self._stack = stack
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return str(self._stack.name)
+
+    def preview(self) -> Changes:
+        """What an `up` would do, unchanged resources left out.
+
+        Raises:
+            CloudRefused: the program or the provider refused; carries the engine's reasons.
+        """
+        with self._refusals("preview") as listen:
+            summary = self._stack.preview(on_event=listen, color="never").change_summary
+        return _changes(summary)
+
+    def up(self, tell: Callable[[str, str], None]) -> Changes:
+        """Make the stack as its config says; `tell` hears the operation and the resource as each begins.
+
+        Raises:
+            CloudRefused: a resource failed, or somebody else's update goes on.
+        """
+        with self._refusals("up") as listen:
+
+            def heard(event: automation.EngineEvent) -> None:
+                listen(event)
+                started = event.resource_pre_event
+                if started is not None and started.metadata.op != automation.OpType.SAME:
+                    tell(str(started.metadata.op.value), _named(started.metadata.urn))
+
+            done = self._stack.up(on_event=heard, color="never", show_secrets=False)
+        return _changes(done.summary.resource_changes or {})
+
+    def image(self) -> str | None:
+        """The image that the stack config asks for; None in the first phase."""
+        config = self._stack.get_all_config()
+        return _image({key: value.value for key, value in config.items()})
+
+    def set_image(self, image: str | None) -> None:
+        """Write the image into the stack config; None takes it out."""
+        with self._refusals("config"):
+            if image is None:
+                self._stack.remove_config(IMAGE_KEY, path=True)
+            else:
+                self._stack.set_config(IMAGE_KEY, automation.ConfigValue(image), path=True)
+
+    def earlier_images(self) -> tuple[str, ...]:
+        """Images of the updates that the engine called successful, newest first, each once."""
+        with self._refusals("stack history"):
+            history = self._stack.history(show_secrets=False)
+        done = (update for update in history if update.kind == "update" and update.result == "succeeded")
+        images = (_image({key: value.value for key, value in update.config.items()}) for update in done)
+        return tuple(dict.fromkeys(image for image in images if image is not None))
+
+    @contextmanager
+    def _refusals(self, command: str) -> Iterator[Callable[[automation.EngineEvent], None]]:
+        """Gather the engine's error lines, and tell them where the command fails."""
+        reasons: list[str] = []
+
+        def listen(event: automation.EngineEvent) -> None:
+            said = event.diagnostic_event
+            if said is not None and said.severity == "error":
+                reasons.append(" ".join(MARKUP.sub("", said.message).split()))
+
+        try:
+            yield listen
+        except automation.ConcurrentUpdateError as exc:
+            raise CloudRefused(
+                f"another update of stack '{self.name}' goes on",
+                next_step=f"wait for it, or run `pulumi cancel --stack {self.name}`",
+            ) from exc
+        except automation.CommandError as exc:
+            told = "; ".join(dict.fromkeys(reasons[:REASONS_SHOWN])) or _last_error(str(exc))
+            raise CloudRefused(
+                f"`pulumi {command}` failed: {told}", next_step="correct that, then run the same command again"
+            ) from exc
+
+
+def open_engine(project: Project, stack: str, environ: Mapping[str, str]) -> Engine:
+    """The engine of an existing stack.
+
+    Raises:
+        StackNotFound, ToolMissing, NotUsable
+    """
+    program = find_pulumi(project, environ)
+    root = str(program.parent.parent) if program.parent == project.tools else None
+    try:
+        options = automation.LocalWorkspaceOptions(
+            work_dir=str(project.root),
+            env_vars=engine_environment(project, stack, environ),
+            pulumi_command=automation.PulumiCommand(root=root),
+        )
+        return Engine(automation.select_stack(stack, work_dir=str(project.root), opts=options))
+    except automation.StackNotFoundError as exc:
+        raise StackNotFound(
+            f"there is no stack '{stack}'", next_step=f"see `pulumi stack ls`, or run `pulumi stack init {stack}`"
+        ) from exc
+    except automation.CommandError as exc:
+        raise NotUsable(
+            f"stack '{stack}' can't be opened: {_last_error(str(exc))}", next_step="check `pulumi whoami -v`"
+        ) from exc
+
+
+def _changes(summary: Mapping[automation.OpType, int] | Mapping[str, int]) -> Changes:
+    spelled = {str(getattr(op, "value", op)): count for op, count in summary.items()}
+    return {op: count for op, count in spelled.items() if op != "same" and count}
+
+
+def _image(config: Mapping[str, str]) -> str | None:
+    service = json.loads(config.get(SERVICE_CONFIG) or "{}")
+    return service.get("image") if isinstance(service, dict) else None
+
+
+def _named(urn: str) -> str:
+    kind, _, name = urn.rpartition("::")
+    return f"{kind.rpartition('::')[2].rpartition('$')[2]} {name}"
+
+
+def _last_error(output: str) -> str:
+    errors = [line.partition("error:")[2].strip() for line in output.splitlines() if "error:" in line]
+    return errors[-1] if errors else " ".join(output.split())[-200:]

@@ -1,0 +1,195 @@
+"""A deployment: preview, consent, up, the verdict of the platform, the smoke test; each step only after the one before.
+
+It asks no questions itself and prints no data: consent is a function that it is given, the report is its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict
+
+from opsctl.deploy.engine import open_engine
+from opsctl.deploy.progress import update_progress
+from opsctl.deploy.running import FINDERS, settle
+from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
+from opsctl.output import working
+from opsctl.project import LOCAL_STACK
+from opsctl.smoke.golden import load_golden
+from opsctl.smoke.run import Target, smoke
+from opsctl.stack import Release, read_delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from opsctl.deploy.engine import Changes, Engine
+    from opsctl.deploy.verdict import Running, Verdict
+    from opsctl.project import Project
+    from opsctl.settings import Settings
+    from opsctl.smoke.run import Report as SmokeReport
+    from opsctl.stack import Delivery
+
+FIRST_ANSWER_S = 180.0  # a new load balancer's name takes a minute or two to resolve
+
+
+class Options(TypedDict):
+    """What `deploy` and `rollback` are both told on the command line.
+
+    Keys:
+        url: where the smoke test asks, instead of the stack's own address.
+        settle_limit_s: seconds that the rollout may take.
+        limit_s: seconds that one request of the smoke test may take.
+    """
+
+    stack: str
+    smoke_test: bool
+    url: str | None
+    golden: Path | None
+    settle_limit_s: float
+    limit_s: float
+
+
+@dataclass(slots=True)
+class Report:
+    """How far a deployment came; filled step by step, so that a failure still shows what was done."""
+
+    stack: str
+    topology: str | None = None
+    changes: Changes = field(default_factory=dict)
+    wanted: Release | None = None
+    running: Running | None = None
+    verdict: Verdict | None = None
+    smoke: SmokeReport | None = None
+    error: OpsctlError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One run of it.
+
+    Attributes:
+        consent: is given the changes before they are made, and raises to refuse them.
+    """
+
+    project: Project
+    options: Options
+    settings: Settings
+    talk: Console
+    consent: Callable[[Changes], None]
+
+    @property
+    def stack(self) -> str:
+        """The stack that is changed."""
+        return self.options["stack"]
+
+    def run(self, image: str | None) -> Report:
+        """Bring the stack to what its config says and prove it; `image` is written into the config first.
+
+        What does not hold is the report's `error`.
+        """
+        report = Report(self.stack)
+        try:
+            engine = open_engine(self.project, self.stack, self.settings.environ)
+            report.changes = self._update(engine, image)
+            delivery = read_delivery(self.project, self.stack, self.settings.environ)
+            report.topology, report.wanted = delivery.topology, delivery.release
+            if _runs_nothing(delivery):
+                self.talk.print(
+                    "the first phase is built, nothing runs yet; next: `opsctl image push`, then deploy again"
+                )
+                return report
+            self._prove(delivery, report)
+            if self.options["smoke_test"]:
+                self._smoke(delivery, report)
+        except OpsctlError as exc:
+            report.error = exc
+        return report
+
+    def _update(self, engine: Engine, image: str | None) -> Changes:
+        planned = self._planned(engine, image)
+        if not planned:
+            self.talk.print("nothing to change")
+            return {}
+        try:
+            with update_progress(self.talk, sum(planned.values())) as tell:
+                return engine.up(tell)
+        except CloudRefused as refusal:
+            raise self._explained(engine, refusal) from refusal
+
+    def _planned(self, engine: Engine, image: str | None) -> Changes:
+        """What will be changed, consented to; a refusal leaves the stack config as it was."""
+        before = engine.image()
+        if image is not None:
+            engine.set_image(image)
+        try:
+            with working(self.talk, f"previewing stack {self.stack} ..."):
+                planned = engine.preview()
+            if planned:
+                self.consent(planned)
+        except BaseException:
+            if image is not None:
+                engine.set_image(before)
+            raise
+        return planned
+
+    def _explained(self, engine: Engine, refusal: CloudRefused) -> OpsctlError:
+        """A failed update whose cause is a rollout that the platform gave up is a rollback."""
+        try:
+            delivery = read_delivery(self.project, self.stack, self.settings.environ)
+            running = FINDERS[delivery.topology](delivery)
+        except (OpsctlError, KeyError):
+            return refusal  # what runs can't be told: the engine's word is all there is
+        if running.reason is None or engine.image() in running.images:
+            return refusal
+        return self._rolled_back(f"{running.reason}; {refusal.problem}")
+
+    def _prove(self, delivery: Delivery, report: Report) -> None:
+        wanted = delivery.release or Release()
+        with working(self.talk, "waiting for the rollout to settle ..."):
+            report.running, report.verdict = settle(delivery, wanted, limit_s=self.options["settle_limit_s"])
+        if report.verdict.status != "running":
+            raise self._rolled_back(report.verdict.why)
+
+    def _smoke(self, delivery: Delivery, report: Report) -> None:
+        url = self.options["url"] or delivery.url
+        if url is None:
+            raise NotDeployed(f"stack '{self.stack}' has no url", next_step="set `domain`, or give --url")
+        given = self.options["golden"]
+        questions = load_golden(given) if given is not None or self.stack == LOCAL_STACK else ()
+        target = Target(url.rstrip("/"), stack=self.stack, api_key=self.settings.api_key)
+        report.smoke = asyncio.run(
+            smoke(target, questions, limit_s=self.options["limit_s"], talk=self.talk, first_answer_s=FIRST_ANSWER_S)
+        )
+        if report.smoke.failed:
+            raise CheckFailed(
+                f"the smoke test of stack '{self.stack}' fails: {', '.join(report.smoke.failed)}",
+                next_step=f"correct it, or run `opsctl rollback --stack {self.stack}`",
+            )
+
+    def _rolled_back(self, why: str) -> RolledBack:
+        return RolledBack(
+            f"stack '{self.stack}' doesn't run what was asked for: {why}",
+            next_step=f"deploy a corrected image, or run `opsctl rollback --stack {self.stack}`",
+        )
+
+
+def rollback_target(engine: Engine) -> str:
+    """The newest image that the engine deployed and the stack config doesn't name.
+
+    Raises:
+        NotDeployed: there is none.
+    """
+    current = engine.image()
+    for image in engine.earlier_images():
+        if image != current:
+            return image
+    raise NotDeployed(
+        f"stack '{engine.name}' has no earlier image than {current}", next_step="name one: `opsctl rollback --to IMAGE`"
+    )
+
+
+def _runs_nothing(delivery: Delivery) -> bool:
+    return delivery.topology != "hybrid" and (delivery.release is None or delivery.release.image is None)

@@ -1,0 +1,86 @@
+"""What runs now, asked of the platform itself: one finder per topology, here and nowhere else in opsctl."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from opsctl.deploy.verdict import Running, Verdict, judge
+from opsctl.errors import NotDeployed, NotUsable, TimedOut
+from opsctl.smoke.client import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opsctl.stack import Delivery, Release
+
+POLL_S = 5.0
+EDGE_LIMIT_S = 10.0
+ROLLOUTS = {"IN_PROGRESS": "settling", "COMPLETED": "done", "FAILED": "failed"}
+
+
+def ecs(delivery: Delivery) -> Running:
+    """Task definition, images and rollout of the service's primary deployment."""
+    from opsctl.aws import ecs_service  # noqa: PLC0415 - boto3 is paid by the topology that needs it
+
+    if delivery.cluster is None or delivery.cluster.service is None:
+        raise NotDeployed("the stack has no ECS service yet", next_step="set service.image: `opsctl image push`")
+    found = ecs_service(delivery.region, delivery.cluster.name, delivery.cluster.service)
+    short = found.running < found.desired and found.rollout == "COMPLETED"
+    return Running(
+        revision=found.task_definition,
+        images=found.images,
+        state="settling" if short or found.rollout not in ROLLOUTS else ROLLOUTS[found.rollout],  # type: ignore[arg-type]
+        reason=found.undone,
+        wanted_replicas=found.desired,
+        ready_replicas=found.running,
+    )
+
+
+def hybrid(delivery: Delivery) -> Running:
+    """The release that the edge's own /readyz names."""
+    if delivery.url is None:
+        raise NotDeployed("the stack has no url", next_step="deploy it: `make up`")
+    try:
+        ready = httpx.get(f"{delivery.url}/readyz", timeout=EDGE_LIMIT_S, trust_env=not is_loopback(delivery.url))
+        release = ready.json().get("release")
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return Running(None, (), "settling")  # it starts, or it is down: the time limit tells them apart
+    return Running(release, (), "done" if ready.status_code == httpx.codes.OK else "settling")
+
+
+FINDERS: dict[str, Callable[[Delivery], Running]] = {"ecs": ecs, "hybrid": hybrid}
+
+
+def settle(delivery: Delivery, wanted: Release, *, limit_s: float, poll_s: float = POLL_S) -> tuple[Running, Verdict]:
+    """Wait until the rollout has ended, either way.
+
+    Raises:
+        TimedOut: it still goes on after `limit_s` seconds.
+        NotUsable: no finder for this topology.
+    """
+    finder = FINDERS.get(delivery.topology)
+    if finder is None:
+        raise NotUsable(
+            f"opsctl can't tell what runs on topology '{delivery.topology}'",
+            next_step=f"use one of {', '.join(FINDERS)}, or check it by hand",
+        )
+
+    def look() -> tuple[Running, Verdict]:
+        running = finder(delivery)
+        return running, judge(wanted, running)
+
+    polling = Retrying(
+        stop=stop_after_delay(limit_s),
+        wait=wait_fixed(poll_s),
+        retry=retry_if_result(lambda seen: seen[1].status == "settling"),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )
+    running, verdict = polling(look)
+    if verdict.status == "settling":
+        raise TimedOut(
+            f"{verdict.why} after {limit_s:g} s", next_step="run the same command again, or `opsctl rollback`"
+        )
+    return running, verdict

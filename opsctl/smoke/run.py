@@ -1,0 +1,113 @@
+"""Runs checks in order, times each, and keeps what each one saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from opsctl.errors import CheckFailed
+from opsctl.output import working
+from opsctl.smoke.checks import CHECKS, Asking
+from opsctl.smoke.client import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from opsctl.smoke.checks import Check
+    from opsctl.smoke.client import ServiceClient
+    from opsctl.smoke.golden import Golden
+
+
+POLL_S = 2.0
+POLL_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The service that is tested, and the stack that named it."""
+
+    url: str
+    stack: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one check went."""
+
+    name: str
+    status: Literal["ok", "failed", "skipped"]
+    elapsed_ms: float
+    summary: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How all checks went."""
+
+    target: Target
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that don't hold."""
+        return tuple(outcome.name for outcome in self.outcomes if outcome.status != "ok")
+
+
+async def smoke(
+    target: Target,
+    golden: tuple[Golden, ...],
+    *,
+    limit_s: float,
+    talk: Console,
+    first_answer_s: float = 0.0,
+    checks: Sequence[Check] = CHECKS,
+) -> Report:
+    """Run `checks` against `target`.
+
+    Args:
+        target: the service.
+        golden: questions and their right documents; none: they are made from documents that the service holds.
+        limit_s: seconds that one request may take.
+        talk: hears which check goes on.
+        first_answer_s: seconds to wait for a service that only comes up.
+        checks: in order.
+    """
+    outcomes: dict[str, Outcome] = {}
+    async with connect(target.url, api_key=target.api_key) as service:
+        if first_answer_s:
+            with working(talk, f"waiting for {target.url} ..."):
+                await _first_answer(service, min(limit_s, POLL_LIMIT_S), first_answer_s)
+        for check in checks:
+            if check.needs is not None and outcomes[check.needs].status != "ok":
+                outcomes[check.name] = Outcome(check.name, "skipped", 0.0, f"needs {check.needs}")
+                continue
+            with working(talk, f"checking {check.name} ..."):
+                outcomes[check.name] = await _timed(check, service, golden, limit_s)
+    return Report(target, tuple(outcomes.values()))
+
+
+async def _first_answer(service: ServiceClient, limit_s: float, patience_s: float) -> None:
+    """Wait until /livez says anything, or patience ends; the first check tells the rest."""
+    polling = AsyncRetrying(
+        stop=stop_after_delay(patience_s),
+        wait=wait_fixed(POLL_S),
+        retry=retry_if_exception_type(CheckFailed),
+        retry_error_callback=lambda _: None,
+    )
+    await polling(service.get, "/livez", limit_s=limit_s)
+
+
+async def _timed(check: Check, service: ServiceClient, golden: tuple[Golden, ...], limit_s: float) -> Outcome:
+    started = perf_counter()
+    try:
+        evidence = await check.run(Asking(service, golden, min(limit_s, check.limit_s)))
+    except CheckFailed as exc:
+        return Outcome(check.name, "failed", (perf_counter() - started) * 1000, str(exc))
+    return Outcome(check.name, "ok", (perf_counter() - started) * 1000, evidence.summary, evidence.facts)

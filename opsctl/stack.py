@@ -1,0 +1,149 @@
+"""What a deployed stack hands to the world: its outputs, read through the Pulumi CLI and parsed once.
+
+The names are the stack-output contract that all topologies share (`infra.delivery`); an absent part is None, so that no
+command asks which topology is up.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from opsctl.errors import CloudRefused, NotDeployed, StackNotFound, TimedOut
+from opsctl.project import engine_environment, find_pulumi
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opsctl.project import Project
+
+READ_LIMIT_S = 60.0
+
+
+class View(BaseModel):
+    """A frozen part of the stack outputs; a newer deployment may hand out more than this opsctl knows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class Release(View):
+    """What runs: the image by digest, and the revision of whatever carries it."""
+
+    image: str | None = None
+    revision: str | None = None
+
+
+class Logs(View):
+    """Where the service's lines go: a log group, or a selector, of the named kind."""
+
+    kind: str
+    group: str | None = None
+    selector: str | None = None
+
+
+class Cluster(View):
+    """Where the service runs."""
+
+    name: str
+    service: str | None = None
+
+
+class Endpoint(View):
+    """What the model endpoint needs from the stack."""
+
+    name: str | None = None
+    role_arn: str | None = None
+    bucket: str | None = None
+    key_arn: str | None = None
+    subnets: tuple[str, ...] | None = None
+    security_group: str | None = None
+
+
+class Bundle(View):
+    """Where edge bundles are kept."""
+
+    bucket: str
+    prefix: str = ""
+
+
+class Delivery(View):
+    """The stack outputs."""
+
+    topology: str
+    url: str | None = None
+    health_url: str | None = None
+    region: str | None = None
+    release: Release | None = None
+    logs: Logs | None = None
+    dashboard_url: str | None = None
+    registry: str | None = None
+    secrets: dict[str, str] | None = None
+    topics: dict[str, str] | None = None
+    jobs: dict[str, object] | None = None
+    cluster: Cluster | None = None
+    endpoint: Endpoint | None = None
+    bundle: Bundle | None = None
+    cost_tags: dict[str, str] | None = Field(default=None)
+
+
+def read_delivery(project: Project, stack: str, environ: Mapping[str, str]) -> Delivery:
+    """The Delivery of `stack`.
+
+    Raises:
+        StackNotFound, NotDeployed, ToolMissing, CloudRefused, TimedOut: each names the command that helps.
+    """
+    outputs = read_outputs(project, stack, environ)
+    if not outputs:
+        raise NotDeployed(f"stack '{stack}' has no outputs", next_step=f"deploy it: {_up(stack)}")
+    try:
+        return Delivery.model_validate(outputs)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors(include_input=False))
+        raise NotDeployed(
+            f"the outputs of stack '{stack}' aren't those of this program: {wrong}",
+            next_step=f"bring it up to date: {_up(stack)}",
+        ) from exc
+
+
+def read_outputs(project: Project, stack: str, environ: Mapping[str, str]) -> dict[str, object]:
+    """The outputs of `stack` as the engine prints them, secrets withheld."""
+    command = [str(find_pulumi(project, environ)), "stack", "output", "--json", "--stack", stack, "--non-interactive"]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=project.root,
+            env=engine_environment(project, stack, environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=READ_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise TimedOut(
+            f"`pulumi stack output` gave no answer within {READ_LIMIT_S:g} s",
+            next_step="check that the backend can be reached: `pulumi whoami -v`",
+        ) from exc
+    if done.returncode != 0:
+        raise _translated(stack, done.stderr)
+    outputs = json.loads(done.stdout)
+    return dict(outputs)
+
+
+def _translated(stack: str, stderr: str) -> StackNotFound | CloudRefused:
+    reason = " ".join(stderr.removeprefix("error:").split()) or "no reason given"
+    if "no stack named" in reason:
+        return StackNotFound(
+            f"there is no stack '{stack}'", next_step=f"see `pulumi stack ls`, or create it: {_up(stack)}"
+        )
+    return CloudRefused(
+        f"pulumi can't read stack '{stack}': {reason}", next_step="check `pulumi whoami -v` and the passphrase"
+    )
+
+
+def _up(stack: str) -> str:
+    return "`make up`" if stack == "local" else f"`pulumi up --stack {stack}`"
