@@ -52,7 +52,7 @@ check: $(READY) ## format, lint, types, import contracts, unit tests
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests/unit -q
+	@$(ACTIVATE) && pytest tests/unit -q -m 'not pulumi'
 
 .PHONY: test
 test: tools ## the whole test suite that needs no cloud

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -63,6 +64,27 @@ def ecs_service(region: str | None, cluster: str, service: str) -> EcsService:
         desired=primary["desiredCount"],
         running=primary["runningCount"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLogin:
+    """What a container tool logs in to ECR with; valid for 12 hours."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def registry_login(region: str | None) -> RegistryLogin:
+    """Ask ECR for a login.
+
+    Raises:
+        CloudRefused, TimedOut
+    """
+    with _translated("the login of the image registry"):
+        ecr: Any = boto3.Session().client("ecr", region_name=region, config=LIMITS)
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = b64decode(token).decode().partition(":")
+    return RegistryLogin(user, password)
 
 
 def _undone(deployment: dict[str, Any]) -> str | None:

@@ -51,20 +51,34 @@ def find_project(start: Path | None = None) -> Project:
 
 
 def find_pulumi(project: Project, environ: Mapping[str, str]) -> Path:
-    """The Pulumi CLI: the one on PATH, else the project's own.
+    """The Pulumi CLI: the project's own, made where the machine has none that will do, else the one on PATH.
 
     Raises:
         ToolMissing: there is none.
     """
     found = shutil.which("pulumi", path=engine_path(project, environ))
     if found is None:
-        raise ToolMissing("the Pulumi CLI is neither on PATH nor in .tools/bin", next_step="run `make tools`")
+        raise ToolMissing("the Pulumi CLI is neither in .tools/bin nor on PATH", next_step="run `make tools`")
     return Path(found)
 
 
+def forget_salt(project: Project, stack: str) -> None:
+    """Take the salt of this machine's passphrase out of the local stack's file, where an update writes it.
+
+    The state has it too and the engine reads it there; in a committed file it would break every other clone.
+    """
+    file = project.root / f"Pulumi.{LOCAL_STACK}.yaml"
+    if stack.rpartition("/")[2] != LOCAL_STACK or not project.state.is_dir() or not file.is_file():
+        return
+    text = file.read_text(encoding="utf-8")
+    kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("encryptionsalt:"))
+    if kept != text:
+        file.write_text(kept, encoding="utf-8")
+
+
 def engine_path(project: Project, environ: Mapping[str, str]) -> str:
-    """PATH for the engine: the user's, then the project's tools."""
-    return ":".join(part for part in (environ.get("PATH", ""), str(project.tools)) if part)
+    """PATH for the engine: the project's tools, then the user's."""
+    return ":".join(part for part in (str(project.tools), environ.get("PATH", "")) if part)
 
 
 def engine_environment(project: Project, stack: str, environ: Mapping[str, str]) -> dict[str, str]:

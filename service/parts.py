@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import StartupError
@@ -45,12 +46,25 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(
             embedder=embedder,
             store=await _store(settings, stack, embedder, sha256),
-            documents=await _documents(settings),
+            documents=await _documents(settings, stack),
+            query_model=await _query_model(settings, stack),
+            reranker=await _reranker(settings, stack),
             generator=await _generator(settings, stack),
+            fallback=await _fallback(settings, stack),
+            remote=await _remote(settings, stack),
+            cache=await _cache(settings, stack),
         )
 
 
 async def _embedder(settings: Settings, stack: AsyncExitStack) -> tuple[Embedder, str]:
+    if settings.embedder == "sentence-transformers":
+        from service.adapters.onnx_minilm import MODEL_ID  # noqa: PLC0415
+        from service.adapters.sentence_transformer import SentenceTransformerEmbedder  # noqa: PLC0415
+
+        model = str(settings.embedding_model_path or MODEL_ID)
+        reference = await asyncio.to_thread(SentenceTransformerEmbedder.open, model)
+        stack.callback(reference.close)
+        return reference, reference.sha256
     from service.adapters.onnx_minilm import OnnxMiniLM  # noqa: PLC0415
 
     embedder = await asyncio.to_thread(
@@ -68,21 +82,94 @@ async def _store(settings: Settings, stack: AsyncExitStack, embedder: Embedder, 
     if settings.vector_store == "faiss" and settings.bundle_dir is not None:
         from service.adapters.faiss_index import FaissStore  # noqa: PLC0415
 
-        store = await asyncio.to_thread(FaissStore.open, settings.bundle_dir, embedder, embedder_sha256=sha256)
-        stack.callback(store.close)
-        return store
-    raise StartupError(f"RAG_VECTOR_STORE: {settings.vector_store} is not available")
+        index = await asyncio.to_thread(FaissStore.open, settings.bundle_dir, embedder, embedder_sha256=sha256)
+        stack.callback(index.close)
+        return index
+    if settings.qdrant_url is None:
+        raise StartupError("QDRANT_CLOUD_URL is required by RAG_VECTOR_STORE=qdrant")
+    from service.adapters.qdrant import QdrantStore  # noqa: PLC0415
+
+    store = QdrantStore.open(
+        settings.qdrant_url,
+        api_key=settings.qdrant_api_key,
+        collections=settings.collections,
+        dimension=embedder.dimension,
+        connections=settings.qdrant_connections,
+        timeout_s=settings.search_timeout_s,
+    )
+    stack.push_async_callback(store.aclose)
+    return store
 
 
-async def _documents(settings: Settings) -> Documents | None:
+async def _documents(settings: Settings, stack: AsyncExitStack) -> Documents | None:
     if settings.documents == "bundle" and settings.bundle_dir is not None:
         from service.adapters.faiss_index import BundleAuthors  # noqa: PLC0415
 
         return BundleAuthors(settings.bundle_dir)
+    if settings.documents == "mongo" and settings.mongo_url is not None:
+        from service.adapters.mongo import MongoDocuments  # noqa: PLC0415
+
+        documents = MongoDocuments.open(
+            settings.mongo_url,
+            database=settings.mongo_database,
+            connections=settings.mongo_connections,
+            timeout_s=settings.mongo_timeout_s,
+        )
+        stack.push_async_callback(documents.aclose)
+        return documents
     return None
 
 
+async def _query_model(settings: Settings, stack: AsyncExitStack) -> QueryModel | None:
+    if settings.query_model == "none" or settings.openai_api_key is None:
+        return None
+    from service.adapters import openai_models  # noqa: PLC0415
+
+    client = openai_models.open_client(
+        api_key=settings.openai_api_key,
+        base_url=settings.openai_base_url,
+        connections=settings.http_connections,
+        read_timeout_s=settings.query_model_timeout_s,
+    )
+    model = openai_models.OpenAIQueryModel(client, model=settings.openai_model_id)
+    stack.push_async_callback(model.aclose)
+    return model
+
+
+async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | None:
+    if settings.reranker == "none" or settings.reranker_model is None:
+        return None
+    if settings.reranker == "sentence-transformers":
+        from service.adapters.sentence_transformer import SentenceTransformerReranker  # noqa: PLC0415
+
+        reference = await asyncio.to_thread(SentenceTransformerReranker.open, settings.reranker_model)
+        stack.callback(reference.close)
+        return reference
+    from service.adapters.cross_encoder import OnnxCrossEncoder  # noqa: PLC0415
+
+    folder = Path(settings.reranker_model)
+    reranker = await asyncio.to_thread(OnnxCrossEncoder.open, folder, threads=settings.threads)
+    stack.callback(reranker.close)
+    await reranker.score("warm up", ["warm up"])
+    return reranker
+
+
 async def _generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:
+    if settings.generator == "sagemaker":
+        return await _sagemaker(settings, stack, model=settings.generation_model)
+    if settings.generator == "openai" and settings.openai_api_key is not None:
+        from service.adapters import openai_models  # noqa: PLC0415
+
+        client = openai_models.open_client(
+            api_key=settings.openai_api_key,
+            base_url=settings.openai_base_url,
+            connections=settings.http_connections,
+            read_timeout_s=settings.deadline_s,
+        )
+        model = settings.generation_model or settings.openai_model_id
+        vendor = openai_models.OpenAIGenerator(client, model=model, context_tokens=settings.context_tokens)
+        stack.push_async_callback(vendor.aclose)
+        return vendor
     if settings.generator == "llamacpp" and settings.llamacpp_url is not None:
         from service.adapters.llamacpp import LlamaCpp  # noqa: PLC0415
 
@@ -94,4 +181,58 @@ async def _generator(settings: Settings, stack: AsyncExitStack) -> Generator | N
         )
         stack.push_async_callback(generator.aclose)
         return generator
+    return None
+
+
+async def _fallback(settings: Settings, stack: AsyncExitStack) -> Generator | None:
+    """The endpoint's own name is its model: `generation_model` names what the edge runs."""
+    return await _sagemaker(settings, stack, model=None) if settings.fallback == "sagemaker" else None
+
+
+async def _sagemaker(settings: Settings, stack: AsyncExitStack, *, model: str | None) -> Generator:
+    from service.adapters.sagemaker import SageMaker  # noqa: PLC0415
+
+    if settings.sagemaker_endpoint is None:
+        raise StartupError("SAGEMAKER_ENDPOINT_INFERENCE is required by a SageMaker generator or fallback")
+    # In a thread: finding credentials may ask the container's or the instance's metadata server.
+    endpoint = await asyncio.to_thread(
+        SageMaker.open,
+        endpoint=settings.sagemaker_endpoint,
+        component=settings.sagemaker_component,
+        engine=settings.sagemaker_engine,
+        model=model,
+        context_tokens=settings.context_tokens,
+        region=settings.aws_region,
+        connections=settings.http_connections,
+        read_timeout_s=settings.deadline_s,
+    )
+    stack.push_async_callback(endpoint.aclose)
+    return endpoint
+
+
+async def _remote(settings: Settings, stack: AsyncExitStack) -> RemoteService | None:
+    if settings.fallback != "service" or settings.fallback_url is None:
+        return None
+    from service.adapters.service_url import ServiceUrl  # noqa: PLC0415
+
+    remote = ServiceUrl.open(
+        settings.fallback_url, api_key=settings.fallback_api_key, connections=settings.http_connections
+    )
+    stack.push_async_callback(remote.aclose)
+    return remote
+
+
+async def _cache(settings: Settings, stack: AsyncExitStack) -> Cache | None:
+    if settings.cache == "memory":
+        from service.adapters.memory import MemoryCache  # noqa: PLC0415
+
+        return MemoryCache(entries=settings.cache_entries)
+    if settings.cache == "redis" and settings.redis_url is not None:
+        from service.adapters.redis_cache import RedisCache  # noqa: PLC0415
+
+        cache = RedisCache.open(
+            settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
+        )
+        stack.push_async_callback(cache.aclose)
+        return cache
     return None

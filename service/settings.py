@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     documents: Literal["mongo", "bundle", "none"] = "none"
     mongo_url: SecretStr | None = Field(None, validation_alias=_env("DATABASE_HOST", "RAG_MONGO_URL"))
     mongo_database: str = Field("rag", validation_alias=_env("DATABASE_NAME", "RAG_MONGO_DATABASE"))
+    mongo_timeout_s: Positive = Field(0.5, description="per call, server selection included")
 
     # query model
     query_model: Literal["openai", "none"] = "none"
@@ -92,7 +93,9 @@ class Settings(BaseSettings):
     # cache
     cache: Literal["redis", "memory", "none"] = "none"
     redis_url: SecretStr | None = None
+    redis_timeout_s: Positive = Field(0.05, description="per wait on the socket; beyond it the cache is done without")
     cache_ttl_s: Positive = 3600.0
+    cache_entries: Count = Field(1000, description="answers that RAG_CACHE=memory keeps")
 
     # hybrid routing
     privacy: Literal["local-only", "allow-cloud"] = "local-only"

@@ -22,6 +22,16 @@ SERVICE_CONFIG = "rag-platform:service"
 MARKUP = re.compile(r"<\{%.*?%\}>")
 REASONS_SHOWN = 3
 
+# A replacement has three steps; only the one that takes the time is told.
+OPERATIONS = {
+    "create": "create",
+    "update": "update",
+    "delete": "delete",
+    "create-replacement": "replace",
+    "import": "import",
+    "refresh": "refresh",
+}
+
 Changes = dict[str, int]
 """Operation (create, update, replace, delete ...) -> resources."""
 
@@ -57,9 +67,9 @@ class Engine:
 
             def heard(event: automation.EngineEvent) -> None:
                 listen(event)
-                started = event.resource_pre_event
-                if started is not None and started.metadata.op != automation.OpType.SAME:
-                    tell(str(started.metadata.op.value), _named(started.metadata.urn))
+                step = _step(event)
+                if step is not None:
+                    tell(*step)
 
             done = self._stack.up(on_event=heard, color="never", show_secrets=False)
         return _changes(done.summary.resource_changes or {})
@@ -144,9 +154,15 @@ def _image(config: Mapping[str, str]) -> str | None:
     return service.get("image") if isinstance(service, dict) else None
 
 
-def _named(urn: str) -> str:
-    kind, _, name = urn.rpartition("::")
-    return f"{kind.rpartition('::')[2].rpartition('$')[2]} {name}"
+def _step(event: automation.EngineEvent) -> tuple[str, str] | None:
+    """The operation that begins and its resource; None for what no operator asked for."""
+    if event.resource_pre_event is None:
+        return None
+    begun = event.resource_pre_event.metadata
+    operation = OPERATIONS.get(begun.op.value)
+    if operation is None or begun.type.startswith("pulumi:providers:"):
+        return None
+    return operation, f"{begun.type} {begun.urn.rpartition('::')[2]}"
 
 
 def _last_error(output: str) -> str:

@@ -14,7 +14,7 @@ from opsctl.deploy.progress import update_progress
 from opsctl.deploy.running import FINDERS, settle
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
-from opsctl.project import LOCAL_STACK
+from opsctl.project import LOCAL_STACK, forget_salt
 from opsctl.smoke.golden import load_golden
 from opsctl.smoke.run import Target, smoke
 from opsctl.stack import Release, read_delivery
@@ -106,6 +106,8 @@ class Deployment:
                 self._smoke(delivery, report)
         except OpsctlError as exc:
             report.error = exc
+        finally:
+            forget_salt(self.project, self.stack)
         return report
 
     def _update(self, engine: Engine, image: str | None) -> Changes:

@@ -45,17 +45,21 @@ def judge(wanted: Release, running: Running) -> Verdict:
     A rollout that goes on is settling, whatever it will end as; one that was given up is a rollback even where the
     platform keeps the name of the new revision.
     """
-    replicas = f"{running.ready_replicas} of {running.wanted_replicas} replicas"
+    counted = ""
+    if running.wanted_replicas is not None:
+        counted = f", {running.ready_replicas} of {running.wanted_replicas} replicas"
     if running.state == "settling":
-        return Verdict("settling", f"the rollout of {_short(running.revision)} goes on, {replicas}")
-    because = f": {running.reason}" if running.reason else ""
+        what = (
+            "nothing is ready yet" if running.revision is None else f"the rollout of {_short(running.revision)} goes on"
+        )
+        return Verdict("settling", f"{what}{counted}")
+    because = f": {running.reason.rstrip('.')}" if running.reason else ""
     if wanted.revision is not None and running.revision != wanted.revision:
         return Verdict("rolled back", f"{_short(running.revision)} runs, not {_short(wanted.revision)}{because}")
     if wanted.image is not None and running.images and wanted.image not in running.images:
         return Verdict("rolled back", f"{', '.join(running.images)} runs, not {wanted.image}{because}")
     if running.state == "failed":
         return Verdict("rolled back", f"the rollout of {_short(wanted.revision)} failed{because}")
-    counted = "" if running.wanted_replicas is None else f", {replicas}"
     return Verdict("running", f"{_short(running.revision)} runs{counted}")
 
 

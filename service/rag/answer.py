@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from service.ports import Hit
 
 UNKNOWN = "I don't know: the indexed documents do not cover this question."
-GROUNDED = 0.5  # share of a sentence's content words that a source must contain to be its origin
+GROUNDED = 0.6  # share of a sentence's content words that a source must contain to be its origin
 SHORTEST_WORD = 4
-FEWEST_WORDS = 3  # a sentence of fewer content words could be from anywhere
+FEWEST_WORDS = 4  # a sentence of fewer content words could be from anywhere
 
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _FENCE = re.compile(r"</?source\b[^>\n]*>?")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+")
 
 

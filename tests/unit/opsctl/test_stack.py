@@ -4,14 +4,16 @@ import json
 import os
 import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic.alias_generators import to_camel
 
+from opsctl import stack
 from opsctl.errors import CloudRefused, NotDeployed, NotUsable, StackNotFound, TimedOut, ToolMissing
-from opsctl.project import Project, engine_environment, find_project, find_pulumi
+from opsctl.project import Project, engine_environment, find_project, find_pulumi, forget_salt
 from opsctl.stack import Delivery, read_delivery
 
 if TYPE_CHECKING:
@@ -86,6 +88,14 @@ def test_delivery_has_the_outputs_under_their_contract_names(pulumi: FakePulumi)
     assert pulumi.argv == ["stack", "output", "--json", "--stack", "local", "--non-interactive"]
 
 
+@pytest.mark.parametrize("part", ["Delivery", "Release", "Logs", "Cluster", "Endpoint", "Bundle"])
+def test_every_part_that_the_program_hands_out_is_read_under_its_name(part: str) -> None:
+    from infra import delivery
+
+    handed_out = {to_camel(field.name) for field in fields(getattr(delivery, part))}
+    assert {field.alias for field in getattr(stack, part).model_fields.values()} == handed_out
+
+
 def test_every_contract_name_is_read() -> None:
     names = {field.alias for field in Delivery.model_fields.values()}
     assert names == {
@@ -130,12 +140,14 @@ def test_no_pulumi_anywhere_says_make_tools(project: Project) -> None:
         find_pulumi(project, {"PATH": "/nowhere"})
 
 
-def test_the_pulumi_on_path_wins_over_the_projects_own(pulumi: FakePulumi, tmp_path: Path) -> None:
-    own = tmp_path / "bin" / "pulumi"
-    own.parent.mkdir()
-    own.write_text("#!/bin/sh\n")
-    own.chmod(0o755)
-    assert find_pulumi(pulumi.project, {"PATH": str(own.parent)}) == own
+def test_the_projects_own_pulumi_wins_over_the_one_on_path(pulumi: FakePulumi, tmp_path: Path) -> None:
+    theirs = tmp_path / "bin" / "pulumi"
+    theirs.parent.mkdir()
+    theirs.write_text("#!/bin/sh\n")
+    theirs.chmod(0o755)
+    assert find_pulumi(pulumi.project, {"PATH": str(theirs.parent)}) == pulumi.project.tools / "pulumi"
+    (pulumi.project.tools / "pulumi").unlink()
+    assert find_pulumi(pulumi.project, {"PATH": str(theirs.parent)}) == theirs
 
 
 def test_the_local_backend_is_filled_in_where_the_shell_lacks_it(pulumi: FakePulumi) -> None:
@@ -151,6 +163,19 @@ def test_what_the_shell_sets_wins_over_the_local_backend(pulumi: FakePulumi) -> 
     read_delivery(pulumi.project, "local", PLAIN | {"PULUMI_BACKEND_URL": "s3://x", "PULUMI_CONFIG_PASSPHRASE": "p"})
     assert pulumi.environ["PULUMI_BACKEND_URL"] == "s3://x"
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in pulumi.environ
+
+
+def test_the_local_stack_file_forgets_the_salt_of_this_machine(project: Project) -> None:
+    local, dev = (project.root / f"Pulumi.{name}.yaml" for name in ("local", "dev"))
+    for file in (local, dev):
+        file.write_text("config:\n  a: b # why\nencryptionsalt: v1:x\n")
+    forget_salt(project, "local")
+    assert "encryptionsalt" in local.read_text()  # this backend is the user's own
+    project.state.mkdir()
+    forget_salt(project, "local")
+    forget_salt(project, "dev")
+    assert local.read_text() == "config:\n  a: b # why\n"
+    assert "encryptionsalt" in dev.read_text()
 
 
 def test_another_stack_gets_no_local_backend(project: Project) -> None:

@@ -19,17 +19,18 @@ OLD, NEW = (f"arn:aws:ecs:eu-north-1:123456789012:task-definition/rag:{n}" for n
 OLD_IMAGE, NEW_IMAGE = "r/rag@sha256:aa", "r/rag@sha256:bb"
 WANTED = Release(image=NEW_IMAGE, revision=NEW)
 RUNS = Running(revision=NEW, images=(NEW_IMAGE,), state="done", wanted_replicas=2, ready_replicas=2)
-BREAKER = "circuit breaker: tasks failed to start."
+BREAKER = "circuit breaker: tasks failed to start"
 
 CASES = [
     (RUNS, "running", "rag:2 runs, 2 of 2 replicas"),
     (replace(RUNS, images=("envoy:1", NEW_IMAGE)), "running", "rag:2 runs"),
     (replace(RUNS, state="settling", ready_replicas=1), "settling", "the rollout of rag:2 goes on, 1 of 2 replicas"),
     (replace(RUNS, revision=OLD, state="settling"), "settling", "rag:1 goes on"),
-    (replace(RUNS, revision=OLD, reason=BREAKER), "rolled back", f"rag:1 runs, not rag:2: {BREAKER}"),
+    (Running(revision=None, images=(), state="settling"), "settling", "nothing is ready yet"),
+    (replace(RUNS, revision=OLD, reason=f"{BREAKER}."), "rolled back", f"rag:1 runs, not rag:2: {BREAKER}"),
     (replace(RUNS, revision=None), "rolled back", "nothing runs, not rag:2"),
     (replace(RUNS, images=(OLD_IMAGE,)), "rolled back", f"{OLD_IMAGE} runs, not {NEW_IMAGE}"),
-    (replace(RUNS, state="failed", reason=BREAKER), "rolled back", f"the rollout of rag:2 failed: {BREAKER}"),
+    (replace(RUNS, state="failed", reason=f"{BREAKER}."), "rolled back", f"the rollout of rag:2 failed: {BREAKER}"),
     (replace(RUNS, wanted_replicas=0, ready_replicas=0), "running", "0 of 0 replicas"),
 ]
 
@@ -92,7 +93,7 @@ def test_a_completed_rollout_that_lacks_tasks_has_not_settled(cloud: PlayedServi
 
 
 def test_a_forged_success_is_seen_through(cloud: PlayedService) -> None:
-    ecs_says(cloud, primary=OLD, image=OLD_IMAGE, newest="ROLLBACK_SUCCESSFUL", reason=BREAKER)
+    ecs_says(cloud, primary=OLD, image=OLD_IMAGE, newest="ROLLBACK_SUCCESSFUL", reason=f"{BREAKER}.")
     _, verdict = settle(ECS, WANTED, limit_s=5, poll_s=0.01)
     assert (verdict.status, verdict.why) == ("rolled back", f"rag:1 runs, not rag:2: {BREAKER}")
 

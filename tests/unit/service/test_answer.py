@@ -30,7 +30,9 @@ def test_an_unmarked_answer_is_attributed_to_the_source_it_is_taken_from() -> No
 
 
 def test_each_sentence_finds_its_own_origin() -> None:
-    text = "Faiss does similarity search of dense vectors. Supervisor lets users control processes. Bananas are yellow."
+    text = (
+        "Faiss does similarity search of dense vectors.\nSupervisor lets users control processes. Bananas are yellow."
+    )
     assert answer.check(text, [SUPERVISOR, FAISS]) == answer.Checked(f"{text} [1] [2]", (1, 2))
 
 
