@@ -175,6 +175,36 @@ def workload_has_its_secrets(cfg: StackConfig) -> Found:
         )
 
 
+def cdn_is_public(cfg: StackConfig) -> Found:
+    """A distribution has a name and answers everybody."""
+    if cfg.topology not in CLOUD or not cfg.cdn:
+        return
+    if cfg.domain is None:
+        yield Mistake("cdn", "true", "needs a domain", "`pulumi config set --path domain.name api.example.com`")
+    if not cfg.access.public_ingress:
+        yield Mistake(
+            "cdn",
+            "true",
+            "answers everybody, access.publicIngress is false",
+            "`pulumi config set cdn false`, or `pulumi config set --path access.publicIngress true`",
+        )
+
+
+def one_vector_instance(cfg: StackConfig) -> Found:
+    """Several copies or shards need a cluster of Qdrant nodes."""
+    if cfg.topology != "ecs" or cfg.retrieval.qdrant != "self-hosted":
+        return
+    size = cfg.retrieval.self_hosted
+    for key, value in (("replicas", size.replicas), ("shards", size.shards)):
+        if value > 1:
+            yield Mistake(
+                f"retrieval.selfHosted.{key}",
+                str(value),
+                "topology ecs runs one Qdrant instance; legal: 1",
+                "take a larger retrieval.selfHosted.instanceType, or `pulumi config set --path retrieval.qdrant cloud`",
+            )
+
+
 def lambda_runs_no_sidecar(cfg: StackConfig) -> Found:
     """llama.cpp needs a container beside the service."""
     if cfg.topology == "lambda" and cfg.generation.provider == "llamacpp":
@@ -240,6 +270,8 @@ RULES: tuple[Rule, ...] = (
     _rule(
         workload_has_its_secrets, "topology", "service", "secrets", "queryModel", "generation", "retrieval", "documents"
     ),
+    _rule(cdn_is_public, "topology", "cdn", "domain", "access"),
+    _rule(one_vector_instance, "topology", "retrieval"),
     _rule(lambda_runs_no_sidecar, "topology", "generation"),
     _rule(local_only_has_no_fallback, "hybrid"),
     _rule(networks_are_apart, "network", "eks", "access"),

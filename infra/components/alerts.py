@@ -1,0 +1,99 @@
+"""Who hears of trouble: one topic that pages, one that informs; and the budget that speaks up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.components.permissions import document
+
+if TYPE_CHECKING:
+    from infra.components.account import Site
+    from infra.config.workload import Budget as BudgetConfig
+    from infra.config.workload import Monitoring
+
+WRITERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com")
+# share of the monthly limit in percent, kind of spend
+BUDGET_STEPS = ((50, "ACTUAL"), (80, "ACTUAL"), (100, "ACTUAL"), (100, "FORECASTED"))
+
+
+class Alerts(pulumi.ComponentResource):
+    """`pager` wakes somebody, `notices` is read when there is time; both encrypted, written to by AWS services only."""
+
+    pager: pulumi.Output[str]
+    notices: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        site: Site,
+        key_arn: pulumi.Input[str],
+        config: Monitoring,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("rag-platform:component:Alerts", name, None, opts)
+        self._site, self._key_arn = site, key_arn
+        self.pager = self._topic(f"{name}-pager")
+        self.notices = self._topic(f"{name}-notices")
+        if config.pager_duty is not None:
+            key = config.pager_duty.get_secret_value()
+            aws.sns.TopicSubscription(
+                f"{name}-pagerduty",
+                topic=self.pager,
+                protocol="https",
+                endpoint=pulumi.Output.secret(f"https://events.pagerduty.com/integration/{key}/enqueue"),
+                endpoint_auto_confirms=True,
+                opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["endpoint"]),
+            )
+        self.register_outputs({"pager": self.pager, "notices": self.notices})
+
+    def _topic(self, name: str) -> pulumi.Output[str]:
+        topic = aws.sns.Topic(name, kms_master_key_id=self._key_arn, opts=pulumi.ResourceOptions(parent=self))
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": list(WRITERS)},
+            "Action": "sns:Publish",
+            "Resource": topic.arn,
+            "Condition": {"StringEquals": {"aws:SourceAccount": self._site.account}},
+        }
+        aws.sns.TopicPolicy(
+            f"{name}-policy", arn=topic.arn, policy=document(statement), opts=pulumi.ResourceOptions(parent=self)
+        )
+        arn: pulumi.Output[str] = topic.arn
+        return arn
+
+
+class Budget(pulumi.ComponentResource):
+    """A monthly budget over everything that carries the stack's tag."""
+
+    def __init__(
+        self,
+        name: str,
+        site: Site,
+        config: BudgetConfig,
+        topic: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("rag-platform:component:Budget", name, None, opts)
+        aws.budgets.Budget(
+            f"{name}-monthly",
+            budget_type="COST",
+            limit_amount=f"{config.monthly_usd:f}",
+            limit_unit="USD",
+            time_unit="MONTHLY",
+            cost_filters=[{"name": "TagKeyValue", "values": [f"user:stack${site.stack}"]}],
+            notifications=[
+                {
+                    "comparison_operator": "GREATER_THAN",
+                    "threshold": share,
+                    "threshold_type": "PERCENTAGE",
+                    "notification_type": kind,
+                    "subscriber_sns_topic_arns": [topic],
+                }
+                for share, kind in BUDGET_STEPS
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})

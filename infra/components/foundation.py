@@ -1,0 +1,175 @@
+"""What the cloud topologies share: key, network, repository, secrets, buckets, alerts, cache, stores, model access.
+
+Built in both phases of the bootstrap; the workload comes on top.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.components import cache as answers
+from infra.components.account import Site
+from infra.components.alerts import Alerts, Budget
+from infra.components.bucket import BucketArgs, PrivateBucket
+from infra.components.cache import Cache, CacheArgs
+from infra.components.data_stores import DataStores, StoresArgs
+from infra.components.encryption import EncryptionKey
+from infra.components.generated import GeneratedToken
+from infra.components.model_access import ModelAccess, ModelAccessArgs
+from infra.components.network import Network, NetworkArgs
+from infra.components.registry import Registry
+from infra.components.vault import Vault
+
+if TYPE_CHECKING:
+    from infra.config import StackConfig
+
+LOG_DAYS = 90  # access logs of load balancer and buckets
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Something inside the network that the service connects to."""
+
+    name: str
+    security_group_id: pulumi.Output[str]
+    port: int
+    description: str
+
+
+def cost_tags(cfg: StackConfig) -> dict[str, str]:
+    """The tags that every resource carries and that the bill is split by."""
+    own = {"project": "rag-platform", "stack": cfg.stack, "topology": cfg.topology, "environment": cfg.environment}
+    return {**cfg.tags, **own}
+
+
+def provider(name: str, cfg: StackConfig) -> aws.Provider:
+    """The one AWS provider of a stack: its region, and tags on everything."""
+    return aws.Provider(f"{name}-aws", region=cfg.region, default_tags={"tags": cost_tags(cfg)})
+
+
+def site(cfg: StackConfig, on: aws.Provider) -> Site:
+    """The surroundings of the stack."""
+    caller = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(provider=on))
+    return Site(
+        stack=cfg.stack,
+        account=caller.account_id,
+        region=str(cfg.region),
+        protect=cfg.protect,
+        tags=cost_tags(cfg),
+    )
+
+
+class Foundation(pulumi.ComponentResource):
+    """The shared parts by name; absent ones are None."""
+
+    cache: Cache | None = None
+    model: ModelAccess | None = None
+
+    def __init__(self, name: str, cfg: StackConfig, where: Site, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("rag-platform:component:Foundation", name, None, opts)
+        self.site, self._name, self._cfg = where, name, cfg
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.key_arn = EncryptionKey(name, where, opts=self._child).arn
+        self.log_bucket = PrivateBucket(
+            f"{name}-logs",
+            where,
+            BucketArgs(expire_days=LOG_DAYS, writer="logdelivery.elasticloadbalancing.amazonaws.com"),
+            opts=self._child,
+        )
+        network = NetworkArgs(cfg.network, self.key_arn, cfg.monitoring.log_retention_days)
+        self.network = Network(name, where, network, opts=self._child)
+        self.registry = Registry(name, where, self.key_arn, opts=self._child)
+        self.alerts = Alerts(name, where, self.key_arn, cfg.monitoring, opts=self._child)
+        Budget(name, where, cfg.budget, self.alerts.notices, opts=self._child)
+        self.stores = self._stores()
+        self._cache()
+        self.vault = Vault(name, where, self.key_arn, self._secrets(), opts=self._child)
+        self._model()
+        self.register_outputs({"keyArn": self.key_arn})
+
+    def log_group(self, what: str) -> aws.cloudwatch.LogGroup:
+        """An encrypted log group `/rag/<stack>/<what>`."""
+        return aws.cloudwatch.LogGroup(
+            f"{self._name}-{what}",
+            name=f"/rag/{self._cfg.stack}/{what}",
+            retention_in_days=self._cfg.monitoring.log_retention_days,
+            kms_key_id=self.key_arn,
+            opts=self._child,
+        )
+
+    def neighbours(self) -> list[Neighbour]:
+        """What the service must be able to reach inside the network."""
+        found = [
+            Neighbour(store.kind, store.security_group_id, store.port, f"Service to {store.kind}")
+            for store in self.stores.running
+        ]
+        if self.cache is not None:
+            found.append(Neighbour("cache", self.cache.security_group_id, answers.PORT, "Service to cache"))
+        return found
+
+    def _stores(self) -> DataStores:
+        args = StoresArgs(
+            vpc_id=self.network.vpc_id,
+            subnet_id=self.network.private_subnet_ids[0],
+            zone=self.network.zones[0],
+            key_arn=self.key_arn,
+        )
+        return DataStores(self._name, self.site, self._cfg, args, opts=self._child)
+
+    def _cache(self) -> None:
+        config = self._cfg.cache
+        if config.redis != "elasticache":
+            return
+        args = CacheArgs(
+            vpc_id=self.network.vpc_id,
+            subnet_ids=self.network.private_subnet_ids,
+            key_arn=self.key_arn,
+            node_type=config.node_type,
+            nodes=config.nodes,
+        )
+        self.cache = Cache(self._name, self.site, args, opts=self._child)
+
+    def _secrets(self) -> dict[str, pulumi.Input[str] | None]:
+        """Credential -> value: vendors' from the config, the stack's own generated; None is filled in later."""
+        given = {
+            str(info.alias or field): getattr(self._cfg.secrets, field)
+            for field, info in type(self._cfg.secrets).model_fields.items()
+        }
+        values: dict[str, pulumi.Input[str] | None] = {
+            name: pulumi.Output.secret(value.get_secret_value()) if value else None
+            for name, value in given.items()
+            if value or name in _vendors(self._cfg)
+        }
+        values |= self.stores.secrets
+        if self.cache is not None:
+            values["redisUrl"] = self.cache.url
+        if self._cfg.access.auth == "api-keys":
+            token = GeneratedToken(f"{self._name}-api-key", opts=self._child)
+            values["apiKeys"] = token.value.apply(lambda value: json.dumps({"default": value}))
+        return values
+
+    def _model(self) -> None:
+        if self._cfg.generation.provider != "sagemaker":
+            return
+        args = ModelAccessArgs(
+            endpoint=self._cfg.generation.endpoint,
+            vpc_id=self.network.vpc_id,
+            key_arn=self.key_arn,
+            log_bucket=self.log_bucket,
+        )
+        self.model = ModelAccess(self._name, self.site, args, opts=self._child)
+
+
+def _vendors(cfg: StackConfig) -> set[str]:
+    """Credentials whose place must exist before somebody fills it."""
+    wanted = {
+        "openaiApiKey": "openai" in {cfg.query_model.provider, cfg.generation.provider},
+        "qdrantApiKey": cfg.retrieval.qdrant == "cloud",
+        "mongoUrl": cfg.documents.mongo == "atlas",
+    }
+    return {name for name, needed in wanted.items() if needed}

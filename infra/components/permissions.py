@@ -1,0 +1,55 @@
+"""IAM policy documents as plain data; roles with exactly the statements they are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pulumi_aws as aws
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from infra.components.account import Site
+
+Statement = dict[str, Any]
+
+
+def allow(
+    actions: Sequence[str], resources: Sequence[pulumi.Input[str]], condition: Mapping[str, Any] | None = None
+) -> Statement:
+    """A statement that allows `actions` on `resources`."""
+    statement: Statement = {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return statement | ({"Condition": dict(condition)} if condition else {})
+
+
+def document(*statements: Statement) -> pulumi.Output[str]:
+    """A policy document as JSON."""
+    return pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def trusted_by(site: Site, service: str) -> pulumi.Output[str]:
+    """A trust policy for an AWS service, on behalf of this account only (no confused deputy)."""
+    statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if service != "ec2.amazonaws.com":  # EC2 sends no source account; its roles are bound to instances of the account
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": site.account}}
+    return document(statement)
+
+
+def role(
+    name: str,
+    *,
+    trust: pulumi.Input[str],
+    statements: Sequence[Statement],
+    parent: pulumi.Resource,
+    description: str,
+) -> aws.iam.Role:
+    """A role with one inline policy; without statements it may do nothing."""
+    made = aws.iam.Role(
+        name, description=description, assume_role_policy=trust, opts=pulumi.ResourceOptions(parent=parent)
+    )
+    if statements:
+        aws.iam.RolePolicy(
+            f"{name}-policy", role=made.name, policy=document(*statements), opts=pulumi.ResourceOptions(parent=parent)
+        )
+    return made

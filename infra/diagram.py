@@ -1,0 +1,91 @@
+"""Draws a topology from what it declares: `python -m infra.diagram STACK_FILE` prints Mermaid.
+
+A box is a component with the resources that it makes; an arrow points at what a component needs. Runs offline.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from infra import config, offline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from infra.offline import Declared, Program
+
+FRAMES = ("Foundation",)  # components that only hold others
+PIECES = 6  # kinds of resource that a box names
+PHASE_TWO: dict[str, dict[str, object]] = {
+    "service": {"image": "registry.example.com/rag@sha256:" + "0" * 64},
+    "retrieval": {"url": "https://vectors.example.com"},
+    "secrets": {name: {"secure": "-"} for name in ("openaiApiKey", "qdrantApiKey", "mongoUrl")},
+}
+
+
+def mermaid(program: Program) -> str:
+    """The components of a program and who needs whom, as a Mermaid flowchart."""
+    by_urn = {resource.urn: resource for resource in program.resources}
+    boxes = {urn: each for urn, each in by_urn.items() if _is_box(each)}
+    members: dict[str, Counter[str]] = {urn: Counter() for urn in boxes}
+    arrows: set[tuple[str, str]] = set()
+    for resource in program.resources:
+        home = _home(resource, by_urn, boxes)
+        if not resource.custom or home is None:
+            continue
+        members[home][resource.type.rpartition(":")[2]] += 1
+        needed = {_home(by_urn[urn], by_urn, boxes) for urn in resource.depends_on if urn in by_urn}
+        arrows |= {(home, other) for other in needed if other is not None and other != home}
+    kept = {urn: counted for urn, counted in members.items() if counted}
+    names = {urn: f"{_kind(boxes[urn])}_{number}" for number, urn in enumerate(sorted(kept))}
+    lines = [f'  {names[urn]}["{_kind(boxes[urn])}<br/>{_named(counted)}"]' for urn, counted in sorted(kept.items())]
+    lines += [f"  {names[one]} --> {names[other]}" for one, other in sorted(arrows) if {one, other} <= kept.keys()]
+    return "\n".join(["flowchart LR", *lines]) + "\n"
+
+
+def _is_box(resource: Declared) -> bool:
+    return resource.type.startswith("rag-platform:component:") and _kind(resource) not in FRAMES
+
+
+def _kind(resource: Declared) -> str:
+    return resource.type.rpartition(":")[2]
+
+
+def _home(resource: Declared, by_urn: dict[str, Declared], boxes: dict[str, Declared]) -> str | None:
+    """The innermost component that a resource belongs to; None right below the topology."""
+    urn = resource.urn
+    while urn in by_urn:
+        if urn in boxes:
+            return urn
+        urn = by_urn[urn].parent
+    return None
+
+
+def _named(counted: Counter[str]) -> str:
+    pieces = [kind if count == 1 else f"{count} {kind}" for kind, count in sorted(counted.items())]
+    rest = len(pieces) - PIECES
+    return ", ".join(pieces[:PIECES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def draw(stack_file: Path) -> str:
+    """The diagram of a stack file, with a workload on top."""
+    tree: dict[str, Any] = dict(yaml.safe_load(stack_file.read_text())["config"])
+    for section, values in PHASE_TWO.items():
+        key = f"rag-platform:{section}"
+        tree[key] = {**tree.get(key, {}), **values}
+    return mermaid(offline.declare(config.parse(tree, stack=stack_file.name.split(".")[1])))
+
+
+def main(arguments: Iterable[str]) -> None:
+    """Print the diagram of each stack file."""
+    for name in arguments:
+        sys.stdout.write(draw(Path(name)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

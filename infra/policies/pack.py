@@ -1,0 +1,33 @@
+"""All rules, and the judgement of a whole program: what the tests and the engine both run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from infra.policies import containers, perimeter, stewardship
+from infra.policies.rules import Resource, ResourceRule, StackRule, parsed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESOURCE_RULES: tuple[ResourceRule, ...] = (*containers.RULES, *perimeter.RULES, *stewardship.RULES)
+STACK_RULES: tuple[StackRule, ...] = stewardship.STACK_RULES
+
+
+def tags_of(props: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[str, str]:
+    """A resource's own tags over its provider's default ones."""
+    defaults = parsed(provider.get("defaultTags") or "{}") or {}
+    own = props.get("tags") or {}
+    return {**(defaults.get("tags") or {}), **(dict(own) if not isinstance(own, list | tuple) else {})}
+
+
+def violations(resources: Sequence[Resource]) -> list[tuple[str, str]]:
+    """Rule and text of everything that is wrong."""
+    found = [
+        (rule.name, f"{resource.name} {problem}")
+        for rule in RESOURCE_RULES
+        for resource in resources
+        if rule.covers(resource.type)
+        for problem in rule.check(resource)
+    ]
+    return found + [(rule.name, problem) for rule in STACK_RULES for problem in rule.check(resources)]

@@ -1,0 +1,254 @@
+"""ECS: load balancer -> tasks in private subnets -> model endpoint, vector database, documents, cache.
+
+Without `service.image` everything but the workload is built (the first phase of the bootstrap): network, repository,
+secrets, buckets, roles, data stores and the front door.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pulumi
+
+from infra.components import container, firewall, foundation
+from infra.components.alarms import AlarmArgs, ServiceAlarms
+from infra.components.cdn import Cdn, CdnArgs, edge_addresses
+from infra.components.ecs_cluster import ClusterArgs, EcsCluster
+from infra.components.ecs_service import EcsService, RolesArgs, ServiceArgs, TaskRoles
+from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerArgs
+from infra.components.model_access import invoke_statements
+from infra.components.tls_dns import PublicName
+from infra.components.waf import Waf, WafArgs
+from infra.delivery import Cluster, Delivery, Endpoint, Logs, Release
+from infra.service_environment import Wiring, service_environment
+from infra.sizing import FargateSize, fargate_size
+
+if TYPE_CHECKING:
+    from infra.config import StackConfig
+    from infra.service_environment import ServiceEnvironment
+
+
+class EcsTopology(pulumi.ComponentResource):
+    """The recommended topology.
+
+    Attributes:
+        delivery: what the stack hands to the world.
+    """
+
+    delivery: Delivery
+
+    def __init__(self, name: str, cfg: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
+        cloud = foundation.provider(name, cfg)
+        merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=[cloud]))
+        super().__init__("rag-platform:topology:Ecs", name, None, merged)
+        self._name, self._cfg = name, cfg
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._base = foundation.Foundation(name, cfg, foundation.site(cfg, cloud), opts=self._child)
+        self._logs = self._base.log_group("service")
+        self._front = self._front_door()
+        self._group = self._task_group()
+        self._environment = self._settings()
+        self._roles = self._task_roles()
+        self._cluster = self._make_cluster()
+        alarms = self._alarms()
+        self._service = self._workload(alarms) if cfg.service.image else None
+        self.delivery = self._deliver()
+        self.register_outputs({"url": self.delivery.url})
+
+    def _front_door(self) -> LoadBalancer:
+        cfg, base = self._cfg, self._base
+        public = PublicName(self._name, cfg.domain, opts=self._child) if cfg.domain else None
+        args = LoadBalancerArgs(
+            vpc_id=base.network.vpc_id,
+            subnet_ids=base.network.public_subnet_ids,
+            logs=base.log_bucket,
+            certificate_arn=public.certificate_arn if public else None,
+            cidrs=ANYWHERE if cfg.access.public_ingress else cfg.access.allowed_cidrs,
+            prefix_list=edge_addresses(self) if cfg.cdn else None,
+            target_port=container.PORT,
+        )
+        front = LoadBalancer(self._name, base.site, args, opts=self._child)
+        if public:
+            self._address(public, front)
+        if cfg.access.waf:
+            limits = WafArgs(
+                requests_per_5_minutes=cfg.access.waf_requests_per_5_minutes,
+                behind_cdn=cfg.cdn,
+                key_arn=base.key_arn,
+                log_retention_days=cfg.monitoring.log_retention_days,
+            )
+            Waf(self._name, base.site, limits, opts=self._child).guard(front.arn)
+        return front
+
+    def _address(self, public: PublicName, front: LoadBalancer) -> None:
+        """Point the public name at the distribution where there is one, else at the load balancer."""
+        cfg = self._cfg
+        if not cfg.cdn or cfg.domain is None:
+            public.alias(front.dns_name, front.zone_id)
+            return
+        args = CdnArgs(cfg.domain.name, public, front.dns_name, cfg.access.docs, foundation.cost_tags(cfg))
+        near = Cdn(self._name, args, opts=self._child)
+        public.alias(near.dns_name, near.zone_id)
+
+    def _task_group(self) -> pulumi.Output[str]:
+        name, base = self._name, self._base
+        group = firewall.group(
+            f"{name}-tasks", base.network.vpc_id, "Tasks: the load balancer in, named ports out", self
+        )
+        front = self._front.security_group_id
+        firewall.connect(
+            f"{name}-front-tasks",
+            source=front,
+            target=group,
+            port=container.PORT,
+            description="Load balancer to service",
+            parent=self,
+        )
+        for near in base.neighbours():
+            firewall.connect(
+                f"{name}-tasks-{near.name}",
+                source=group,
+                target=near.security_group_id,
+                port=near.port,
+                description=near.description,
+                parent=self,
+            )
+        firewall.out_to_internet(f"{name}-tasks", group, egress_ports(self._cfg), self)
+        return group
+
+    def _settings(self) -> ServiceEnvironment:
+        wiring = Wiring(
+            host="0.0.0.0",  # noqa: S104 - inside the container; the security group decides who reaches it
+            port=container.PORT,
+            metrics_port=container.METRICS_PORT,
+            release=self._cfg.service.image or "none",
+            qdrant_url=self._base.stores.address_of("qdrant"),
+        )
+        return service_environment(self._cfg, wiring)
+
+    def _secret_arns(self) -> dict[str, pulumi.Output[str]]:
+        """Environment name -> ARN."""
+        return {name: self._base.vault.arns[key] for name, key in self._environment.secrets.items()}
+
+    def _task_roles(self) -> TaskRoles:
+        cfg, base = self._cfg, self._base
+        args = RolesArgs(
+            images=base.registry.arn,
+            secrets=list(self._secret_arns().values()),
+            key_arn=base.key_arn,
+            log_group_arn=self._logs.arn,
+            runtime=invoke_statements(base.site, cfg.generation.endpoint) if base.model else [],
+            exec=cfg.ecs.exec,
+        )
+        return TaskRoles(self._name, base.site, args, opts=self._child)
+
+    def _make_cluster(self) -> EcsCluster:
+        cfg, base = self._cfg, self._base
+        args = ClusterArgs(
+            config=cfg.ecs,
+            service=cfg.service,
+            subnet_ids=base.network.private_subnet_ids,
+            instance_group=self._group,
+            key_arn=base.key_arn,
+            exec_log_group=base.log_group("exec").name,
+        )
+        return EcsCluster(self._name, base.site, args, opts=self._child)
+
+    def _alarms(self) -> ServiceAlarms:
+        args = AlarmArgs(
+            self._front.arn_suffix, self._front.target_group_suffix, self._base.alerts, self._cfg.monitoring
+        )
+        return ServiceAlarms(self._name, args, opts=self._child)
+
+    def _workload(self, alarms: ServiceAlarms) -> EcsService:
+        cfg, base = self._cfg, self._base
+        definition = container.definition(
+            container.ContainerArgs(
+                image=str(cfg.service.image),
+                environment=self._environment.plain,
+                secrets=self._secret_arns(),
+                log_group=self._logs.name,
+                region=base.site.region,
+            )
+        )
+        args = ServiceArgs(
+            cluster=self._cluster,
+            front=self._front,
+            roles=self._roles,
+            definition=definition,
+            size=task_size(cfg),
+            architecture=cfg.service.architecture,
+            replicas=(cfg.service.replicas.min, cfg.service.replicas.max),
+            scaling=cfg.scaling,
+            subnet_ids=base.network.private_subnet_ids,
+            security_group_id=self._group,
+            alarms=alarms.names,
+            fargate=cfg.ecs.capacity != "ec2",
+            exec=cfg.ecs.exec,
+            after=base.vault.filled,
+        )
+        return EcsService(self._name, base.site, args, opts=self._child)
+
+    def _deliver(self) -> Delivery:
+        cfg, base, service = self._cfg, self._base, self._service
+        url = f"https://{cfg.domain.name}" if cfg.domain else pulumi.Output.concat("http://", self._front.dns_name)
+        return Delivery(
+            url=url,
+            health_url=pulumi.Output.concat(url, "/health"),
+            topology="ecs",
+            region=cfg.region,
+            release=Release(image=cfg.service.image, revision=service.revision if service else None),
+            logs=Logs(kind="cloudwatch", group=self._logs.name),
+            registry=base.registry.url,
+            secrets=base.vault.arns,
+            topics={"critical": base.alerts.pager, "warning": base.alerts.notices},
+            jobs=self._jobs(),
+            cluster=Cluster(name=self._cluster.cluster, service=service.service if service else None),
+            endpoint=self._endpoint(),
+            cost_tags=foundation.cost_tags(cfg),
+        )
+
+    def _endpoint(self) -> Endpoint | None:
+        model = self._base.model
+        if model is None:
+            return None
+        return Endpoint(
+            name=self._cfg.generation.endpoint,
+            role_arn=model.role_arn,
+            bucket=model.bucket,
+            key_arn=self._base.key_arn,
+            subnets=pulumi.Output.all(*self._base.network.private_subnet_ids).apply(list),
+            security_group=model.security_group_id,
+        )
+
+    def _jobs(self) -> dict[str, pulumi.Input[object]] | None:
+        if self._service is None:
+            return None
+        return {
+            "kind": "ecs-task",
+            "cluster": self._cluster.cluster,
+            "taskDefinition": self._service.revision,
+            "container": container.NAME,
+            "subnets": pulumi.Output.all(*self._base.network.private_subnet_ids).apply(list),
+            "securityGroup": self._group,
+            "command": ["python", "-m", "service.jobs.{job}"],
+        }
+
+
+def task_size(cfg: StackConfig) -> FargateSize:
+    """CPU units and MiB of a task; instances take sizes that Fargate doesn't have."""
+    if cfg.ecs.capacity == "ec2":
+        return FargateSize(int(cfg.service.cpu * 1024), int(cfg.service.memory_gib * 1024))
+    return fargate_size(cfg.service.cpu, cfg.service.memory_gib)
+
+
+def egress_ports(cfg: StackConfig) -> dict[int, str]:
+    """Ports that the service opens to the internet, each with what for."""
+    ports = {443: "HTTPS: AWS, vendors"}
+    if cfg.retrieval.qdrant == "cloud":
+        port = urlsplit(cfg.retrieval.url or "").port
+        ports |= {port: "Qdrant Cloud"} if port and port not in ports else {}
+    if cfg.documents.mongo == "atlas":
+        ports[27017] = "MongoDB Atlas"
+    return ports

@@ -1,0 +1,39 @@
+"""End-to-end tests need a cloud: the one on loopback, or official plugins with an endpoint; else they are skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REASON = "no cloud: run `make e2e` (the cloud on loopback), or set AWS_ENDPOINT_URL with Pulumi's AWS plugin installed"
+
+
+def cloud_is_there() -> bool:
+    if not os.environ.get("AWS_ENDPOINT_URL") or shutil.which("pulumi") is None:
+        return False
+    home = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi"))
+    return shutil.which("pulumi-resource-aws") is not None or any(home.glob("plugins/resource-aws-v*"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.pulumi)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cloud() -> None:
+    if not cloud_is_there():
+        if os.environ.get("CI") == "true":
+            pytest.fail(REASON)
+        pytest.skip(REASON)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = [each for each in terminalreporter.stats.get("passed", []) if "tests/e2e/" in each.nodeid]
+    terminalreporter.write_line(f"end-to-end tests run and passed: {len(passed)}")

@@ -1,0 +1,49 @@
+"""checkov's findings against the waiver file: what fails without one, and which waiver matches nothing any more."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+WAIVERS = Path(__file__).parent / "scan_waivers.yaml"
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """One accepted finding: which check, on what, why, since when."""
+
+    check: str
+    resource: str
+    reason: str
+    date: str
+
+    def matches(self, check: str, resource: str) -> bool:
+        return check == self.check and fnmatch.fnmatch(resource, self.resource)
+
+
+def waivers() -> list[Waiver]:
+    return [Waiver(**{key: str(value) for key, value in each.items()}) for each in yaml.safe_load(WAIVERS.read_text())]
+
+
+def findings(checkov: str, plan: Path) -> list[tuple[str, str]]:
+    """Check and resource of every failure, offline."""
+    words = [checkov, "-f", str(plan), "--framework", "terraform_plan", "--skip-download", "--quiet", "-o", "json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    report: Any = json.loads(done.stdout)
+    first = report[0] if isinstance(report, list) else report
+    assert first["summary"]["passed"] > 100, "the scan saw too little"
+    return sorted((each["check_id"], each["resource"]) for each in first["results"]["failed_checks"])
+
+
+def unwaived(found: list[tuple[str, str]], accepted: list[Waiver]) -> list[tuple[str, str]]:
+    return [each for each in found if not any(waiver.matches(*each) for waiver in accepted)]
+
+
+def unused(found: list[tuple[str, str]], accepted: list[Waiver]) -> list[Waiver]:
+    return [waiver for waiver in accepted if not any(waiver.matches(*each) for each in found)]

@@ -1,0 +1,106 @@
+"""A stack of this project, driven through the Pulumi CLI as a user does; its config file is the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[2]
+QUIET = "using pulumi-resource-"
+Step = tuple[str, str, str]
+
+
+@dataclass
+class Stack:
+    """Commands on one stack, in a project folder of its own; `log` keeps everything that they printed."""
+
+    name: str
+    folder: Path
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    def create(self, copied_from: str) -> None:
+        shutil.copy(ROOT / f"Pulumi.{copied_from}.yaml", self.file)
+        shutil.copy(ROOT / "Pulumi.yaml", self.folder)
+        (self.folder / "infra").symlink_to(ROOT / "infra")
+        self.run("stack", "init", self.name)
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False)
+        self.log.append(done.stdout + done.stderr)
+        if check and done.returncode:
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and QUIET not in line]
+            raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}:\n" + "\n".join(lines[-60:]))
+        return done
+
+    def command(self, *words: str) -> list[str]:
+        named = words[:2] == ("stack", "init")
+        return ["pulumi", *words, *([] if named else ["-s", self.name]), "--non-interactive"]
+
+    def set(self, path: str, value: object, *, secret: bool = False) -> None:
+        kind = ["--secret"] if secret else []
+        text = value if isinstance(value, str) else json.dumps(value)
+        self.run("config", "set", *kind, "--path", f"rag-platform:{path}", text)
+
+    def config(self) -> dict[str, Any]:
+        return dict(yaml.safe_load(self.file.read_text())["config"])
+
+    def up(self, *more: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("up", "--yes", "--skip-preview", *more, check=check)
+
+    def unchanged(self) -> bool:
+        done = self.run("preview", "--expect-no-changes", "--diff", check=False)
+        return done.returncode == 0
+
+    def steps(self) -> list[Step]:
+        """What the next `up` would do: operation, type, logical name; the same is left out."""
+        plan = json.loads(self.run("preview", "--json").stdout)
+        found = [(step["op"], *step["urn"].rpartition("::")[::2]) for step in plan["steps"]]
+        steps = [(op, urn.rpartition("$")[2].rpartition("::")[2], name) for op, urn, name in found]
+        return sorted(step for step in steps if step[0] not in {"same", "read"} and not step[1].startswith("pulumi:"))
+
+    def outputs(self) -> dict[str, Any]:
+        return dict(json.loads(self.run("stack", "output", "--json").stdout))
+
+    def state(self) -> dict[str, Any]:
+        return dict(json.loads(self.run("stack", "export").stdout))
+
+    def interrupt(self, what: str, count: int, how: Callable[[psutil.Process], None]) -> int:
+        """Start an `up`, wait for so many resources `created` or `updated`, do `how` to it; returns its exit code."""
+        words = self.command("up", "--yes", "--skip-preview")
+        with subprocess.Popen(
+            words, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                self.log.append(line)
+                count -= f" {what} (" in line
+                if count == 0:
+                    how(psutil.Process(process.pid))
+                    count = -1
+            return process.wait(timeout=300)
+
+
+def interrupt_politely(engine: psutil.Process) -> None:
+    """Ctrl-C."""
+    os.kill(engine.pid, signal.SIGINT)
+
+
+def kill_the_program(engine: psutil.Process) -> None:
+    """The Python program dies, the engine lives."""
+    for child in engine.children(recursive=True):
+        if any("pulumi-language-python-exec" in word for word in child.cmdline()):
+            child.kill()

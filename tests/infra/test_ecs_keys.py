@@ -1,0 +1,192 @@
+"""Every key of the stack config: what changing it alone does to the declared resources.
+
+The golden file says it key by key, so that a key without effect, or with one too many, shows in review.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from infra import offline
+from infra.config import StackConfig, parse
+from tests.infra.cloud_cases import hold_to_golden, merged, second_phase, stack_file
+
+OTHERS = ("eks", "lambda", "hybrid")  # blocks of other topologies: validated and ignored
+ONE_LARGE = {"capacity": "ec2", "instanceType": "t3.large"}
+OIDC = {"issuer": "https://id.example.com", "audience": "rag"}
+# key -> another legal value; a dict is laid over the config where one key alone would not be legal
+EXAMPLES: dict[str, Any] = {
+    "environment": "development",
+    "service.image": "111122223333.dkr.ecr.eu-north-1.amazonaws.com/rag@sha256:" + "1" * 64,
+    "service.cpu": 1,
+    "service.memoryGiB": 8,
+    "service.architecture": "arm64",
+    "service.replicas.min": 3,
+    "service.replicas.max": 8,
+    "service.deadlineSeconds": 20,
+    "scaling.cpuPercent": 60,
+    "scaling.memoryPercent": 60,
+    "scaling.requestsPerMinute": 500,
+    "scaling.schedule.down": "0 21 ? * * *",
+    "scaling.schedule.up": "0 6 ? * * *",
+    "scaling.schedule.timezone": "Europe/Stockholm",
+    "scaling.schedule.min": 1,
+    "domain.name": "ask.example.com",
+    "domain.zone": {"domain": {"name": "api.example.org", "zone": "example.org"}},
+    "access.auth": {"access": {"auth": "oidc", "oidc": OIDC}},
+    "access.oidc.issuer": {"access": {"oidc": OIDC}},
+    "access.oidc.audience": {"access": {"oidc": OIDC}},
+    "access.requestsPerMinute": 30,
+    "access.waf": False,
+    "access.wafRequestsPer5Minutes": 500,
+    "access.docs": True,
+    "access.publicIngress": {"access": {"publicIngress": False, "allowedCidrs": ["198.51.100.0/24"]}},
+    "access.allowedCidrs": {"access": {"publicIngress": False, "allowedCidrs": ["203.0.113.0/24"]}},
+    "access.insecureHttp": {"environment": "development", "access": {"insecureHttp": True}},
+    "generation.provider": "openai",
+    "generation.endpoint": "other",
+    "generation.model": "acme/Other-8B",
+    "generation.instanceType": "ml.g6.2xlarge",
+    "generation.engine": "tgi",
+    "generation.quantization": "fp8",
+    "generation.scaling.min": 0,
+    "generation.scaling.max": 3,
+    "generation.contextTokens": 2048,
+    "generation.maxOutputTokens": 256,
+    "queryModel.provider": "none",
+    "queryModel.model": "gpt-4.1-mini",
+    "retrieval.qdrant": "self-hosted",
+    "retrieval.url": "https://other.example.com",
+    "retrieval.collections": ["posts"],
+    "retrieval.topK": 5,
+    "retrieval.reranker": "none",
+    "retrieval.selfHosted.instanceType": {
+        "retrieval": {"qdrant": "self-hosted", "selfHosted": {"instanceType": "t3.large"}}
+    },
+    "retrieval.selfHosted.diskGiB": {"retrieval": {"qdrant": "self-hosted", "selfHosted": {"diskGiB": 100}}},
+    "retrieval.selfHosted.replicas": {"retrieval": {"selfHosted": {"replicas": 2}}},
+    "retrieval.selfHosted.shards": {"retrieval": {"selfHosted": {"shards": 2}}},
+    "documents.mongo": "none",
+    "documents.database": "other",
+    "documents.selfHosted.instanceType": {
+        "documents": {"mongo": "self-hosted", "selfHosted": {"instanceType": "t3.large"}}
+    },
+    "documents.selfHosted.diskGiB": {"documents": {"mongo": "self-hosted", "selfHosted": {"diskGiB": 100}}},
+    "cache.redis": "none",
+    "cache.ttlSeconds": 60,
+    "cache.nodeType": "cache.t4g.small",
+    "cache.nodes": 1,
+    "cache.selfHosted.instanceType": {"cache": {"redis": "self-hosted", "selfHosted": {"instanceType": "t3.medium"}}},
+    "cache.selfHosted.diskGiB": {"cache": {"redis": "self-hosted", "selfHosted": {"diskGiB": 16}}},
+    "network.cidr": "10.40.0.0/16",
+    "network.zones": 2,
+    "network.nat": "single",
+    "network.flowLogs": False,
+    "network.interfaceEndpoints": ["secretsmanager"],
+    "monitoring.errorRatePercent": 2,
+    "monitoring.p95Seconds": 5,
+    "monitoring.pagerDuty": {"monitoring": {"pagerDuty": {"secure": "planted-pager"}}},
+    "monitoring.slack.workspaceId": {"monitoring": {"slack": {"workspaceId": "T1", "channelId": "C1"}}},
+    "monitoring.slack.channelId": {"monitoring": {"slack": {"workspaceId": "T1", "channelId": "C2"}}},
+    "monitoring.opik": True,
+    "monitoring.logRetentionDays": 30,
+    "budget.monthlyUsd": 500,
+    "budget.hourlyUsd": 5,
+    "ecs.capacity": {"ecs": ONE_LARGE},
+    "ecs.instanceType": {"ecs": {**ONE_LARGE, "instanceType": "t3.xlarge"}},
+    "ecs.instances.min": {"ecs": {**ONE_LARGE, "instances": {"min": 3, "max": 5}}},
+    "ecs.instances.max": {"ecs": {**ONE_LARGE, "instances": {"min": 2, "max": 9}}},
+    "ecs.exec": True,
+    "secrets.openaiApiKey": {"secrets": {"openaiApiKey": {"secure": "planted-new"}}},
+    "secrets.qdrantApiKey": {"secrets": {"qdrantApiKey": {"secure": "planted-new"}}},
+    "secrets.mongoUrl": {"secrets": {"mongoUrl": {"secure": "planted-new"}}},
+    "secrets.huggingFaceToken": {"secrets": {"huggingFaceToken": {"secure": "planted-new"}}},
+    "secrets.opikApiKey": {"secrets": {"opikApiKey": {"secure": "planted-new"}}},
+    "secrets.fallbackApiKey": {"secrets": {"fallbackApiKey": {"secure": "planted-new"}}},
+    "tags": {"tags": {"team": "search"}},
+    "protect": False,
+    "cdn": True,
+}
+
+
+def leaves(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """The paths of every key, as a user spells them."""
+    for field, info in model.model_fields.items():
+        key = f"{path}{info.alias or field}"
+        inner = [
+            each
+            for each in (info.annotation, *get_args(info.annotation))
+            if isinstance(each, type) and issubclass(each, BaseModel)
+        ]
+        if inner:
+            yield from leaves(inner[0], f"{key}.")
+        else:
+            yield key
+
+
+def base(path: str) -> dict[str, Any]:
+    config = merged(stack_file("prod"), second_phase())
+    return merged(config, {"scaling": {"schedule": {}}}) if path.startswith("scaling.schedule") else config
+
+
+def with_example(path: str) -> dict[str, Any]:
+    value = EXAMPLES[path]
+    if isinstance(value, dict):
+        return merged(base(path), value)
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return merged(base(path), value)
+
+
+def declared(config: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """Inputs and options of each resource, as text to compare."""
+    made = offline.declare(parse(config, stack="prod"))
+    return {
+        (each.type.rpartition(":")[2], each.name.removeprefix("rag-platform-prod-")): json.dumps(
+            [each.inputs, each.protect], sort_keys=True, default=str
+        )
+        for each in made.resources
+        if each.custom
+    }
+
+
+def effect(path: str, known: dict[str, dict[tuple[str, str], str]]) -> str:
+    start = base(path)
+    identity = json.dumps(start, sort_keys=True)
+    old = known.setdefault(identity, declared(start)) if identity not in known else known[identity]
+    new = declared(with_example(path))
+    signs = {
+        **dict.fromkeys(new.keys() - old.keys(), "+"),
+        **dict.fromkeys(old.keys() - new.keys(), "-"),
+        **{key: "~" for key in old.keys() & new.keys() if old[key] != new[key]},
+    }
+    if len(signs) > 40:
+        return "everything"
+    return ", ".join(f"{sign}{kind} {name}" for (kind, name), sign in sorted(signs.items())) or "nothing"
+
+
+def test_every_key_has_an_example() -> None:
+    keys = {path for path in leaves(StackConfig) if path.split(".")[0] not in {*OTHERS, "stack", "region", "topology"}}
+    assert set(EXAMPLES) == keys
+
+
+def test_a_changed_key_changes_what_the_golden_file_says() -> None:
+    known: dict[str, dict[tuple[str, str], str]] = {}
+    hold_to_golden("ecs-key-effects.txt", "".join(f"{path}: {effect(path, known)}\n" for path in EXAMPLES))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"eks": {"version": "1.34", "mode": "auto", "nodes": {"min": 2, "max": 20}}},
+        {"lambda": {"memoryMiB": 1024, "provisionedConcurrency": 2}},
+        {"hybrid": {"edge": {"port": 9999}, "index": {"type": "flat"}}},
+    ],
+)
+def test_blocks_of_other_topologies_change_nothing(block: dict[str, Any]) -> None:
+    assert declared(merged(base(""), block)) == declared(base(""))
