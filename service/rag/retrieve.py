@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.resilience import within
@@ -49,6 +48,7 @@ def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
         for rank, hit in enumerate(ranking, start=1):
             fused[hit.id] = fused.get(hit.id, 0.0) + 1 / (RRF_K + rank)
             known = best.get(hit.id)
-            best[hit.id] = hit if known is None else replace(known, score=max(known.score, hit.score))
+            if known is None or hit.score > known.score:
+                best[hit.id] = hit
     order = sorted(fused, key=lambda key: (fused[key], best[key].score), reverse=True)
     return [best[key] for key in order]
