@@ -167,6 +167,8 @@ def _translated(collection: str) -> Iterator[None]:
     except ApiException as exc:
         cause = getattr(exc, "source", exc)
         raise StageUnavailable(STAGE, f"Qdrant gave no answer ({type(cause).__name__}); is it up?") from exc
+    except ValueError as exc:  # what a proxy says in its place is not JSON
+        raise StageUnavailable(STAGE, f"what answers for collection {collection} is no Qdrant") from exc
 
 
 def _refusal(status: int, collection: str) -> str:

@@ -29,7 +29,7 @@ class SentenceTransformerEmbedder:
     def __init__(self, model: Any, *, model_id: str) -> None:  # noqa: ANN401 - the library is optional
         self._model = model
         self._model_id = model_id
-        self._dimension = int(model.get_sentence_embedding_dimension())
+        self._dimension = int(model.get_embedding_dimension())
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="embed")
         self.sha256 = _sha256(model)
 

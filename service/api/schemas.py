@@ -26,6 +26,8 @@ class _Result(BaseModel):
 class Filters(_Body):
     """Restrictions that are never widened: where one can't be applied, the request fails."""
 
+    model_config = ConfigDict(frozen=True)  # hashable: pydantic deep-copies a default that is not, on every request
+
     author: AuthorName | None = None
 
 

@@ -29,5 +29,6 @@ async def variants(
             trace.degrade(STAGE)
             return [query]
     trace.usage += expansion.usage
+    trace.add_cost(None)
     others = (variant.strip() for variant in expansion.variants)
     return list(dict.fromkeys([query, *(variant for variant in others if variant)]))[: count + 1]

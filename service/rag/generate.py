@@ -24,8 +24,9 @@ STAGE = "generation"
 class ModelAnswerer:
     """Prompt, generate, check citations."""
 
-    def __init__(self, generator: Generator, *, served_by: ServedBy, max_tokens: int) -> None:
+    def __init__(self, generator: Generator, *, served_by: ServedBy, max_tokens: int, metered: bool) -> None:
         self._generator = generator
+        self._metered = metered  # somebody sends a bill for it
         self._served_by = served_by
         self._max_tokens = max_tokens
         self._load = Load()
@@ -78,6 +79,8 @@ class ModelAnswerer:
                     trace.usage += delta.usage or Usage()
                     yield delta
         self._load.observe(time.monotonic() - started)
+        if self._metered:
+            trace.add_cost(None)
 
 
 class RemoteAnswerer:

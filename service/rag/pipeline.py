@@ -136,13 +136,18 @@ def _answerers(parts: Parts, settings: Settings) -> dict[str, Answerer]:
     found: dict[str, Answerer] = {}
     if parts.generator is not None:
         found[settings.served_by] = ModelAnswerer(
-            parts.generator, served_by=settings.served_by, max_tokens=settings.max_output_tokens
+            parts.generator,
+            served_by=settings.served_by,
+            max_tokens=settings.max_output_tokens,
+            metered=settings.generator != "llamacpp",
         )
     if settings.privacy == "allow-cloud" and settings.served_by == "edge":
         if parts.remote is not None:
             found["cloud"] = RemoteAnswerer(parts.remote)
         elif parts.fallback is not None:
-            found["cloud"] = ModelAnswerer(parts.fallback, served_by="cloud", max_tokens=settings.max_output_tokens)
+            found["cloud"] = ModelAnswerer(
+                parts.fallback, served_by="cloud", max_tokens=settings.max_output_tokens, metered=True
+            )
     return found
 
 

@@ -41,6 +41,7 @@ async def guessed_authors(
         try:
             found = await within(deadline, model.self_query(query), stage=STAGE, limit_s=limit_s)
             trace.usage += found.usage
+            trace.add_cost(None)
             if found.author is None:
                 return None
             return await requested_authors(found.author, documents, deadline) or None

@@ -22,7 +22,7 @@ class Trace:
     skipped: list[str] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
-    cost_usd: Decimal | None = Decimal(0)  # None: a paid call was made whose price is not known
+    cost_usd: Decimal | None = field(default_factory=Decimal)
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
@@ -43,7 +43,7 @@ class Trace:
             self.degraded.append(stage)
 
     def add_cost(self, usd: Decimal | None) -> None:
-        """A paid call was made; None where its price is not known, and then the sum is not known either."""
+        """A paid call was made; None where its price is not known: then the sum is not known either, and never 0."""
         self.cost_usd = None if usd is None or self.cost_usd is None else self.cost_usd + usd
 
     def timings_ms(self) -> dict[str, float]:

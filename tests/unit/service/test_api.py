@@ -15,7 +15,15 @@ from service.parts import Parts
 from service.settings import Settings
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore, hit
 
-SETTINGS = Settings(vector_store="faiss", bundle_dir=Path("unused"), metrics_port=0, docs=True, served_by="edge")
+SETTINGS = Settings(
+    vector_store="faiss",
+    bundle_dir=Path("unused"),
+    generator="llamacpp",
+    llamacpp_url="http://unused",
+    metrics_port=0,
+    docs=True,
+    served_by="edge",
+)
 JSON = {"content-type": "application/json"}
 
 

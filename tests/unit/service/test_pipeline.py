@@ -16,7 +16,7 @@ from service.resilience import Deadline
 from service.settings import Settings
 from tests.fakes import FakeDocuments, FakeEmbedder, FakeGenerator, FakeQueryModel, FakeReranker, FakeStore, hit
 
-SETTINGS = Settings(vector_store="faiss", bundle_dir=Path("unused"))
+SETTINGS = Settings(vector_store="faiss", bundle_dir=Path("unused"), generator="llamacpp", llamacpp_url="http://unused")
 QUESTION = Question("What controls processes?", top_k=3)
 DOWN = StageUnavailable("somewhere", "down")
 
@@ -180,3 +180,10 @@ async def test_an_answer_is_never_longer_than_the_setting_allows() -> None:
     generator.stream = spy  # type: ignore[method-assign]
     await ask(pipeline(settings, generator=generator), replace(QUESTION, max_tokens=900))
     assert built == [40]
+
+
+async def test_a_local_answer_costs_nothing_and_a_paid_one_without_a_price_is_not_called_free() -> None:
+    paid = SETTINGS.model_copy(update={"generator": "openai"})
+    assert (await ask(pipeline())).trace.cost_usd == 0
+    assert (await ask(pipeline(paid))).trace.cost_usd is None
+    assert (await ask(pipeline(query_model=FakeQueryModel()))).trace.cost_usd is None
