@@ -5,11 +5,16 @@ A wrong setting or a broken artefact is one line on stderr and exit code 78 (EX_
 
 from __future__ import annotations
 
+import errno
 import logging
+import math
+import signal
 import socket
 import sys
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import StartupError
@@ -30,16 +35,17 @@ def main() -> int:
     config = uvicorn.Config(
         app,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.graceful_s),
+        timeout_graceful_shutdown=math.ceil(settings.graceful_s),
         access_log=False,
         log_level="warning",
         server_header=False,
         lifespan="on",
     )
+    server = _Server(config)
     # A refused start is reported below in one line; uvicorn would print the lifespan's traceback.
     logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.refused is None)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     except SystemExit:  # uvicorn's own end after a failed start
         if app.state.refused is None:
             raise
@@ -47,13 +53,28 @@ def main() -> int:
     return 0
 
 
+class _Server(uvicorn.Server):
+    """uvicorn that is not ready from the signal on, and does not die of it again once everything is answered."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's shape
+        app = self.config.app
+        if isinstance(app, FastAPI) and app.state.service is not None:
+            app.state.service.ready = False
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
 def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), backlog=2048, reuse_port=False)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as exc:
-        raise StartupError(
-            f"RAG_PORT: {settings.host}:{settings.port}: {exc.strerror}; stop what listens there or set another port"
-        ) from exc
+        name, advice = (
+            ("RAG_PORT", "stop what listens there or set another port")
+            if exc.errno == errno.EADDRINUSE
+            else ("RAG_HOST", "set an address of this machine")
+        )
+        raise StartupError(f"{name}: {settings.host}:{settings.port}: {exc.strerror}; {advice}") from exc
 
 
 def _refuse(exc: StartupError) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from service import settings as environment
 from service.api import errors, health, openai, rag
-from service.api.middleware import BodyLimit, RequestContext
+from service.api.middleware import JsonBody, RequestContext
 from service.api.state import State
 from service.errors import StartupError
 from service.parts import Parts, open_parts
@@ -43,27 +44,32 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
                 raise
             pipeline = Pipeline(opened, settings)
             answers = Answers(pipeline, opened, settings)
-            state = State(settings, telemetry, opened, pipeline, answers, ready=True)
-            app.state.service = state
-            try:
-                yield
-            finally:
-                state.ready = False
+            app.state.service = State(settings, telemetry, opened, pipeline, answers, ready=True)
+            yield
 
-    app = FastAPI(
-        title="rag-platform",
-        summary="Questions answered from your own documents, with sources.",
-        version="1",
-        lifespan=lifespan,
-        docs_url="/docs" if settings.docs else None,
-        redoc_url=None,
-        openapi_url="/openapi.json" if settings.docs else None,
-    )
+    app = _bare(lifespan, docs=settings.docs)
     app.state.refused = None
+    app.state.service = None
     errors.install(app)
-    app.include_router(health.router)
-    app.include_router(rag.router)
-    app.include_router(openai.router)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    for router in (health.router, rag.router, openai.router):
+        app.include_router(router)
+    app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, telemetry=telemetry, served_by=settings.served_by)
+    return app
+
+
+def _bare(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], *, docs: bool) -> FastAPI:
+    facts: dict[str, Any] = {
+        "title": "rag-platform",
+        "summary": "Questions answered from your own documents, with sources.",
+        "version": "1",
+        "lifespan": lifespan,
+        "redoc_url": None,
+        "redirect_slashes": False,  # a redirect is built from the caller's Host header
+    }
+    if not docs:
+        return FastAPI(**facts, docs_url=None, openapi_url=None)
+    from fastapi_offline import FastAPIOffline  # noqa: PLC0415 - the page's scripts from here, not from a CDN
+
+    app: FastAPI = FastAPIOffline(**facts, docs_url="/docs", openapi_url="/openapi.json")
     return app

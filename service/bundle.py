@@ -35,9 +35,10 @@ IndexType = Literal["sq8", "flat", "ivf-sq8", "hnsw"]
 _SCHEMA = """
 CREATE TABLE chunks (
     position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, collection TEXT NOT NULL, author TEXT NOT NULL,
-    title TEXT NOT NULL, url TEXT NOT NULL, text TEXT NOT NULL
+    title TEXT NOT NULL, url TEXT NOT NULL, text TEXT NOT NULL,
+    author_key TEXT NOT NULL -- casefolded: SQLite's own NOCASE knows only ASCII
 );
-CREATE INDEX chunks_author ON chunks (author COLLATE NOCASE);
+CREATE INDEX chunks_author ON chunks (author_key);
 CREATE INDEX chunks_collection ON chunks (collection, position);
 """
 
@@ -129,10 +130,15 @@ def write_chunks(path: Path, chunks: Iterable[Chunk]) -> int:
     """Write the texts; a chunk's position is its row in the index. Returns the count."""
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(_SCHEMA)
-        rows = ((position, *astuple(chunk)) for position, chunk in enumerate(chunks))
-        db.executemany("INSERT INTO chunks VALUES (?,?,?,?,?,?,?)", rows)
+        rows = ((position, *astuple(chunk), author_key(chunk.author)) for position, chunk in enumerate(chunks))
+        db.executemany("INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?)", rows)
         count: int = db.execute("SELECT count(*) FROM chunks").fetchone()[0]
     return count
+
+
+def author_key(name: str) -> str:
+    """What two spellings of one author's name have in common."""
+    return " ".join(name.casefold().split())
 
 
 def open_chunks(folder: Path) -> sqlite3.Connection:

@@ -2,8 +2,6 @@
 
 RagError
 |- BadRequest             422  the caller can fix it
-|- PayloadTooLarge        413
-|- UnsupportedMedia       415
 |- StageUnavailable       503  a stage that the answer needs is down; names the stage
 |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
 |  |- UpstreamThrottled   503  the vendor asked to slow down
@@ -40,20 +38,6 @@ class BadRequest(RagError):
 
     status = 422
     title = "Invalid request"
-
-
-class PayloadTooLarge(RagError):
-    """The body is over the limit; nothing of it was processed."""
-
-    status = 413
-    title = "Request body too large"
-
-
-class UnsupportedMedia(RagError):
-    """The body is not JSON."""
-
-    status = 415
-    title = "Unsupported media type"
 
 
 class NotReady(RagError):

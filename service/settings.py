@@ -9,11 +9,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    HttpUrl,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import StartupError
 
+_URL = TypeAdapter(HttpUrl)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -47,11 +57,11 @@ class Settings(BaseSettings):
     threads: Count = Field(1, description="CPU threads of each local model session")
 
     # stages
-    top_k: Count = 3
+    top_k: Annotated[int, Field(ge=1, le=20)] = 3
     expansions: Annotated[int, Field(ge=0, le=5)] = 3
     candidates: Count = Field(20, description="chunks per variant that are fetched before reranking")
     min_score: Annotated[float, Field(ge=-1, le=1)] = Field(0.25, description="best cosine below this: I don't know")
-    collections: Annotated[tuple[str, ...], NoDecode] = ("posts", "articles", "repos")
+    collections: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)] = ("posts", "articles", "repos")
 
     # embedding
     embedder: Literal["onnx", "sentence-transformers"] = "onnx"
@@ -114,13 +124,30 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("collections")
+    @classmethod
+    def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("names a collection twice")
+        return value
+
+    @field_validator("qdrant_url", "openai_base_url", "llamacpp_url", "fallback_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            _URL.validate_python(value)
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.graceful_s <= self.deadline_s:
+            raise ValueError("RAG_GRACEFUL_S must be above RAG_DEADLINE_S, or a drain cuts requests off")
         missing = [
             f"{name} is required by {why}"
             for field, name, why, wanted in (
                 ("qdrant_url", "QDRANT_CLOUD_URL", "RAG_VECTOR_STORE=qdrant", self.vector_store == "qdrant"),
                 ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_VECTOR_STORE=faiss", self.vector_store == "faiss"),
+                ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_DOCUMENTS=bundle", self.documents == "bundle"),
                 ("mongo_url", "DATABASE_HOST", "RAG_DOCUMENTS=mongo", self.documents == "mongo"),
                 ("openai_api_key", "OPENAI_API_KEY", "an OpenAI stage", "openai" in {self.query_model, self.generator}),
                 (

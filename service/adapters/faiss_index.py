@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -121,7 +120,10 @@ class FaissStore:
         self, vectors: Vectors, *, collections: Sequence[str], limit: int, authors: Sequence[str] | None = None
     ) -> list[list[Hit]]:
         """One scan for all vectors, in a worker thread (FAISS releases the interpreter lock)."""
-        return await asyncio.to_thread(self.search_now, vectors, collections, limit, authors)
+        try:
+            return await asyncio.to_thread(self.search_now, vectors, collections, limit, authors)
+        except sqlite3.Error as exc:
+            raise StageUnavailable("retrieval", f"the bundle's texts can't be read ({exc})") from exc
 
     def search_now(
         self, vectors: Vectors, collections: Sequence[str], limit: int, authors: Sequence[str] | None = None
@@ -132,12 +134,13 @@ class FaissStore:
             return [[] for _ in vectors]
         options = {"params": self._parameters(selector)} if selector is not None else {}
         scores, positions = self._index.search(np.ascontiguousarray(vectors, np.float32), limit, **options)
-        rows = self._rows(positions)
+        chunks = self._chunks_at(positions)
         return [
             [
-                replace(rows[position], score=score)
+                Hit(key, collection, score, *rest)
                 for score, position in zip(row_scores, row_positions, strict=True)
                 if position >= 0
+                for key, collection, *rest in (chunks[position],)
             ]
             for row_scores, row_positions in zip(scores.tolist(), positions.tolist(), strict=True)
         ]
@@ -153,19 +156,17 @@ class FaissStore:
         """Close the texts; the index is freed with the object."""
         self._chunks.close()
 
-    def _rows(self, positions: NDArray[np.int64]) -> dict[int, Hit]:
-        wanted = sorted({int(position) for position in positions.flat if position >= 0})
-        marks = ",".join("?" * len(wanted))
-        query = (
-            f"SELECT position, id, collection, 0.0, title, url, author, text FROM chunks WHERE position IN ({marks})"  # noqa: S608 - marks are question marks
-        )
-        return {row[0]: Hit(*row[1:]) for row in self._chunks.execute(query, wanted)}
+    def _chunks_at(self, positions: NDArray[np.int64]) -> dict[int, tuple[str, ...]]:
+        """Fields of a Hit but its score; one lookup by key each, which costs SQLite less than an IN list."""
+        query = "SELECT id, collection, title, url, author, text FROM chunks WHERE position = ?"
+        wanted = {position for position in positions.ravel().tolist() if position >= 0}
+        return {position: self._chunks.execute(query, (position,)).fetchone() for position in wanted}
 
     def _selector(self, collections: Sequence[str], authors: Sequence[str] | None) -> Any:  # noqa: ANN401
         """None: everything; False: nothing; else a FAISS selector."""
         import faiss  # noqa: PLC0415
 
-        wanted = [name for name in collections if name in self._collections]
+        wanted = [name for name in dict.fromkeys(collections) if name in self._collections]
         if not wanted or (authors is not None and not authors):
             return False
         if authors is None:
@@ -175,8 +176,8 @@ class FaissStore:
                 return faiss.IDSelectorRange(*self._ranges[wanted[0]])
         clauses, values = [f"collection IN ({','.join('?' * len(wanted))})"], list(wanted)
         if authors is not None:
-            clauses.append(f"author COLLATE NOCASE IN ({','.join('?' * len(authors))})")
-            values += authors
+            clauses.append(f"author_key IN ({','.join('?' * len(authors))})")
+            values += [bundle.author_key(author) for author in authors]
         query = f"SELECT position FROM chunks WHERE {' AND '.join(clauses)}"  # noqa: S608 - only question marks
         positions = [row[0] for row in self._chunks.execute(query, values)]
         return faiss.IDSelectorBatch(np.array(positions, np.int64)) if positions else False
@@ -204,9 +205,12 @@ class BundleAuthors:
         bundle.read_manifest(bundle.resolve(self._home))
 
     def _find(self, name: str) -> tuple[str, ...]:
-        with closing(bundle.open_chunks(bundle.resolve(self._home))) as db:
-            rows = db.execute("SELECT DISTINCT author FROM chunks WHERE author = ? COLLATE NOCASE", (name,))
-            return tuple(row[0] for row in rows)
+        try:
+            with closing(bundle.open_chunks(bundle.resolve(self._home))) as db:
+                query = "SELECT DISTINCT author FROM chunks WHERE author_key = ?"
+                return tuple(row[0] for row in db.execute(query, (bundle.author_key(name),)))
+        except sqlite3.Error as exc:
+            raise StageUnavailable("documents", f"the bundle's texts can't be read ({exc})") from exc
 
 
 def _faiss() -> Any:  # noqa: ANN401

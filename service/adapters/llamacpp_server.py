@@ -2,7 +2,7 @@
 
     python -m service.adapters.llamacpp_server --model smollm2-135m-instruct --port 8081
 
-`--model` is a built-in name, a path to a GGUF file, or a hub id `owner/repo:QUANT` (fetched by llama.cpp itself).
+`--model` is a built-in name, a path to a GGUF file, or a hub id `owner/repo:QUANT` (Q4_K_M where none is named).
 It must not know the service: it is one of the two programs that the edge's supervisor keeps up.
 """
 
@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,17 @@ from service.errors import StartupError
 
 BUILT_IN = {"smollm2-135m-instruct": packaged.SMOLLM2_GGUF}
 EX_CONFIG = 78
+DEFAULT_QUANT = "Q4_K_M"
+
+_HUB_ID = re.compile(r"(?P<repo>[\w][\w.-]*/[\w][\w.-]*)(?::(?P<quant>[\w.-]+))?")
+_PART = re.compile(r"-\d{5}-of-\d{5}")
 
 
-def model_path(name: str) -> Path | None:
-    """The GGUF file that `name` stands for; None where it is a hub id.
+def model_path(name: str) -> Path:
+    """The GGUF file that `name` stands for, fetched where it is a hub id.
 
     Raises:
-        StartupError: neither a built-in name, nor a file that is a GGUF, nor a hub id.
+        StartupError: neither a built-in name, nor a file that is a GGUF, nor a hub id that can be fetched.
     """
     if name in BUILT_IN:
         return packaged.verified_path(BUILT_IN[name])
@@ -37,13 +43,38 @@ def model_path(name: str) -> Path | None:
             if file.read(4) != b"GGUF":
                 raise StartupError(f"generation.model: {path} is not a GGUF file")
         return path
-    looks_like_a_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith(".gguf")
-    if looks_like_a_hub_id:
-        return None
-    raise StartupError(
-        f"generation.model: no model {name!r}: give a path to a GGUF file, a hub id owner/repo:QUANT, "
-        f"or one of {', '.join(BUILT_IN)}"
-    )
+    hub_id = _HUB_ID.fullmatch(name)
+    if hub_id is None or name.endswith(".gguf"):
+        raise StartupError(
+            f"generation.model: no model {name!r}: give a path to a GGUF file, a hub id owner/repo:QUANT, "
+            f"or one of {', '.join(BUILT_IN)}"
+        )
+    return _fetch(hub_id["repo"], hub_id["quant"] or DEFAULT_QUANT)
+
+
+def choose_file(names: Sequence[str], quant: str) -> str | None:
+    """The one GGUF of a repository with this quantisation; None where there is none, or it comes in parts."""
+    whole = [name for name in names if name.lower().endswith(".gguf") and not _PART.search(name)]
+    return next((name for name in sorted(whole) if quant.lower() in name.lower()), None)
+
+
+def _fetch(repo: str, quant: str) -> Path:
+    import httpx2  # noqa: PLC0415 - the hub's client raises its errors
+    from huggingface_hub import HfApi  # noqa: PLC0415 - only where a hub id is asked for
+    from huggingface_hub.errors import HfHubHTTPError  # noqa: PLC0415
+
+    api = HfApi()
+    try:
+        names = api.list_repo_files(repo)
+        name = choose_file(names, quant)
+        if name is None:
+            raise StartupError(f"generation.model: {repo} has no single GGUF file with {quant}; name another QUANT")
+        return Path(api.hf_hub_download(repo, name))
+    except (HfHubHTTPError, OSError, httpx2.HTTPError, ValueError) as exc:
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        raise StartupError(
+            f"generation.model: {repo} can't be fetched ({reason}); download the GGUF yourself and give its path"
+        ) from exc
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # before any thread starts
     try:
         server = _start(options)
-    except (StartupError, RuntimeError) as exc:
+    except StartupError as exc:
         sys.stderr.write(f"llama server: {exc}\n")
         return EX_CONFIG
     sys.stderr.write(f"llama server: {options.model} at {server.listening_address}\n")
@@ -73,10 +104,7 @@ def _start(options: argparse.Namespace) -> Any:  # noqa: ANN401 - the wheel has 
     import xllamacpp  # noqa: PLC0415 - 100 MB of native code; a wrong model is reported before it loads
 
     params = xllamacpp.CommonParams()
-    if path is None:
-        params.model.hf_repo = options.model
-    else:
-        params.model.path = str(path)
+    params.model.path = str(path)
     params.model_alias = {options.model}
     params.hostnames = [options.host]
     params.port = options.port
@@ -84,7 +112,12 @@ def _start(options: argparse.Namespace) -> Any:  # noqa: ANN401 - the wheel has 
     params.n_parallel = 1  # two cores: one answer at a time is the fastest order
     params.cpuparams.n_threads = options.threads
     params.ui = False
-    return xllamacpp.Server(params)
+    try:
+        return xllamacpp.Server(params)
+    except (RuntimeError, ValueError, OverflowError) as exc:
+        raise StartupError(
+            f"generation.model: llama.cpp can't serve {path} ({str(exc).strip()}); its own log above says why"
+        ) from exc
 
 
 def _require_free(host: str, port: int) -> None:

@@ -64,18 +64,25 @@ def open_client(
     Raises:
         StartupError: `base_url` is no URL.
     """
+    if base_url is not None and not _is_url(base_url):
+        raise StartupError(f"OPENAI_BASE_URL: {base_url} is no URL; give http(s)://host/v1, or leave it unset")
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     timeout = httpx2.Timeout(read_timeout_s, connect=CONNECT_S)
+    return openai.AsyncOpenAI(
+        api_key=api_key.get_secret_value(),
+        base_url=base_url,
+        max_retries=0,
+        timeout=timeout,
+        http_client=openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout),
+    )
+
+
+def _is_url(text: str) -> bool:
     try:
-        return openai.AsyncOpenAI(
-            api_key=api_key.get_secret_value(),
-            base_url=base_url,
-            max_retries=0,
-            timeout=timeout,
-            http_client=openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout),
-        )
-    except (httpx2.InvalidURL, openai.OpenAIError) as exc:
-        raise StartupError(f"OPENAI_BASE_URL, OPENAI_API_KEY: {exc}") from exc
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and bool(url.host)
 
 
 class OpenAIQueryModel:

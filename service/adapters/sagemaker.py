@@ -151,7 +151,7 @@ class SageMaker:
         except httpx.HTTPError as exc:
             detail = f"endpoint {self._endpoint} gave no whole answer ({type(exc).__name__})"
             raise StageUnavailable(STAGE, detail) from exc
-        except (ParserError, ValueError, KeyError, TypeError) as exc:
+        except (ParserError, ValueError, LookupError, TypeError, AttributeError) as exc:  # another shape of JSON too
             raise StageUnavailable(STAGE, f"endpoint {self._endpoint} sent what no {OPERATION} sends") from exc
 
     def _sign(self, body: bytes) -> dict[str, str]:

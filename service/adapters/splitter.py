@@ -35,7 +35,8 @@ class Splitter:
 
     def split(self, document: Document) -> list[Chunk]:
         """Chunks in reading order."""
-        texts = [text for text in self._splitters[document.markup].chunks(document.text) if len(text) >= SHORTEST_CHARS]
+        cut = self._splitters[document.markup].chunks(document.text)
+        texts = cut if len(cut) == 1 else [text for text in cut if len(text) >= SHORTEST_CHARS]
         return [
             Chunk(
                 id=str(uuid.uuid5(_NAMESPACE, f"{document.collection}\0{document.url}\0{document.title}\0{n}\0{text}")),

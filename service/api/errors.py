@@ -11,12 +11,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
-from service.errors import BadRequest, RagError, StageUnavailable, UnsupportedMedia
+from service.errors import BadRequest, RagError, StageUnavailable
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 FIRST_SERVER_STATUS = 500
+UNREADABLE = 400
 _STATUS_TITLES = {
     404: "Not found",
     405: "Method not allowed",
@@ -83,10 +84,6 @@ async def _rag_error(request: Request, exc: Exception) -> JSONResponse:
 
 async def _invalid(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101
-    content_type = request.headers.get("content-type", "")
-    if request.headers.get("content-length", "0") != "0" and not content_type.startswith("application/json"):
-        media = UnsupportedMedia(f"Content-Type is {content_type or 'absent'!r}; send application/json")
-        return await _rag_error(request, media)
     reasons = []
     for error in exc.errors():
         field = [str(part) for part in error["loc"] if part != "body" and error["type"] != "json_invalid"]
@@ -96,6 +93,8 @@ async def _invalid(request: Request, exc: Exception) -> JSONResponse:
 
 async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101
+    if exc.status_code == UNREADABLE:  # FastAPI's word for bytes that are no text, numbers too long, nesting too deep
+        return await _rag_error(request, BadRequest("body: is not JSON that can be read"))
     body = Problem(
         type="about:blank",
         title=_STATUS_TITLES.get(exc.status_code, "Request failed"),

@@ -47,10 +47,10 @@ def _route(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "unmatched"))
 
 
-class BodyLimit:
-    """Refuses a body over `max_bytes` by its declared length, or as soon as that much of it has arrived.
+class JsonBody:
+    """Refuses a body that is not JSON by its media type, one over `max_bytes` by its length, declared or arrived.
 
-    Starlette's own limiter answers in plain text; this one raises what the error handlers turn into problem+json.
+    Starlette's own limiter answers in plain text; what this raises becomes problem+json in the error handlers.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -61,10 +61,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         received = 0
 
-        async def limited() -> Message:
+        async def guarded() -> Message:
             nonlocal received
             if declared.isdigit() and int(declared) > self._max_bytes:
                 raise self._too_large()
@@ -72,9 +74,12 @@ class BodyLimit:
             received += len(message.get("body", b""))
             if received > self._max_bytes:
                 raise self._too_large()
+            if received and media_type != b"application/json":
+                said = media_type.decode("latin-1")
+                raise HTTPException(415, f"Content-Type is {said or 'not given'}; send application/json")
             return message
 
-        await self._app(scope, limited, send)
+        await self._app(scope, guarded, send)
 
     def _too_large(self) -> HTTPException:
         # Connection: close, since the rest of the body is not read.

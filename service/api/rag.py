@@ -69,7 +69,8 @@ async def rag(
 ) -> Response:
     """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
     question = _question(body, state)
-    if body.stream or EVENT_STREAM in request.headers.get("accept", ""):
+    streamed = EVENT_STREAM in request.headers.get("accept", "").lower() if body.stream is None else body.stream
+    if streamed:
         # The first event is awaited here, so that an error before it has its own status code.
         events = state.answers.run(question, deadline)
         first = await unless_gone(request, anext(events))

@@ -35,14 +35,14 @@ class SearchRequest(_Body):
     """A query; an unknown key is an error, so that a misspelt filter can't be ignored."""
 
     query: QueryText
-    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K, strict=True)] | None = None
     filters: Filters = Filters()
 
 
 class RagRequest(SearchRequest):
     """A question to answer."""
 
-    stream: bool = False
+    stream: bool | None = None
 
 
 class Source(_Result):

@@ -21,6 +21,7 @@ from service.errors import StartupError
 COLLECTIONS = ("posts", "articles", "repos")
 UNKNOWN_AUTHOR = "unknown"
 MAX_FILE_BYTES = 20 * 1024 * 1024
+_DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w+/=-]+")  # a picture in a text: long, and nothing to find
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -65,13 +66,15 @@ def folder(path: Path) -> list[Document]:
 
 
 def _read(file: Path, root: Path) -> list[Document]:
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise StartupError(f"{file}: over {MAX_FILE_BYTES // 2**20} MiB; split it")
     try:
-        text = file.read_text(encoding="utf-8")
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise StartupError(f"{file}: over {MAX_FILE_BYTES // 2**20} MiB; split it")
+        text = file.read_text(encoding="utf-8-sig")  # a byte order mark is no text
     except UnicodeDecodeError as exc:
         raise StartupError(f"{file}: not UTF-8 at byte {exc.start}; convert it") from exc
-    return READERS[file.suffix.lower()](text, file.relative_to(root))
+    except OSError as exc:
+        raise StartupError(f"{file}: can't be read ({exc.strerror}); make it readable or move it away") from exc
+    return READERS[file.suffix.lower()](_DATA_URI.sub("", text), file.relative_to(root))
 
 
 def _markdown(text: str, name: Path) -> list[Document]:
@@ -98,14 +101,15 @@ def _html(text: str, name: Path) -> list[Document]:
 
 
 def _jsonl(text: str, name: Path) -> list[Document]:
-    return [_row(line, f"{name.as_posix()}#{n}") for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # Not splitlines(): U+2028 ends no line of JSON.
+    return [_row(line, f"{name.as_posix()}#{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _row(line: str, where: str) -> Document:
     """A JSONL row: `text` is required; `title`, `url`, `author`, `collection` are not."""
     try:
         row = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise StartupError(f"{where}: not JSON ({exc})") from exc
     if not isinstance(row, dict) or not isinstance(row.get("text"), str):
         raise StartupError(f'{where}: a row is an object with a string "text"')
@@ -113,7 +117,9 @@ def _row(line: str, where: str) -> Document:
         key: str(row.get(key) or default)
         for key, default in (("title", where), ("url", where), ("author", UNKNOWN_AUTHOR), ("collection", "articles"))
     }
-    return Document(text=row["text"], markup="text", **fields)
+    # JSON can spell half a character (a lone surrogate), which no database can store.
+    whole = {key: value.encode(errors="replace").decode() for key, value in (fields | {"text": row["text"]}).items()}
+    return Document(markup="text", **whole)
 
 
 READERS: dict[str, Callable[[str, Path], list[Document]]] = {
@@ -143,12 +149,14 @@ def _distributions() -> Iterator[Document]:
 
 
 def _author(about: Message) -> str:
-    named = about.get("Author") or about.get("Maintainer")
-    if named and named.strip().upper() != "UNKNOWN":
-        return str(named).split(",")[0].strip()
-    addresses = getaddresses([about.get("Author-email") or about.get("Maintainer-email") or ""])
-    names = [name or address.split("@")[0] for name, address in addresses if name or address]
-    return names[0] if names else UNKNOWN_AUTHOR
+    for field in ("Author", "Maintainer", "Author-email", "Maintainer-email"):
+        said = str(about.get(field) or "").strip()
+        people = getaddresses([said]) if "@" in said else [(said.split(",")[0], "")]
+        for name, address in people:
+            named = name or address.split("@")[0]
+            if named and named.upper() != "UNKNOWN":
+                return named.strip()
+    return UNKNOWN_AUTHOR
 
 
 def _homepage(about: Message) -> str:

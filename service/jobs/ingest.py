@@ -11,14 +11,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from service import bundle
 from service.adapters import faiss_index
@@ -26,7 +25,7 @@ from service.adapters.onnx_minilm import MAX_BATCH, OnnxMiniLM
 from service.adapters.splitter import Splitter
 from service.bundle import Chunk, IndexType, Manifest
 from service.errors import StartupError
-from service.jobs import corpus
+from service.jobs import corpus, progress
 
 if TYPE_CHECKING:
     from service.ports import Vectors
@@ -65,42 +64,44 @@ def ingest(path: Path | None, out: Path, kind: IndexType, *, min_recall: float, 
     Raises:
         StartupError: nothing to read, a model that can't be loaded, or a recall below `min_recall`.
     """
-    with _progress() as progress:
-        reading = progress.add_task("read", total=None)
-        documents = corpus.demo() if path is None else corpus.folder(path)
-        progress.update(reading, total=len(documents), completed=len(documents))
-        embedder = OnnxMiniLM.open(threads=threads)
-        try:
-            chunks = _split(documents, embedder, limit=DEFAULT_MAX_CHUNKS if path is None else None)
-            vectors = _embed(chunks, embedder, progress)
-        finally:
-            embedder.close()
-        indexing = progress.add_task("index", total=None)
-        manifest = _write(chunks, vectors, out, kind, embedder, source=str(path or "demo"), min_recall=min_recall)
-        progress.update(indexing, total=1, completed=1)
-    return manifest
+    documents = corpus.demo() if path is None else corpus.folder(path)
+    embedder = OnnxMiniLM.open(threads=threads)
+    try:
+        chunks = _split(documents, embedder, limit=DEFAULT_MAX_CHUNKS if path is None else None)
+        vectors = _embed(chunks, embedder)
+    finally:
+        embedder.close()
+    return _write(chunks, vectors, out, kind, embedder, source=str(path or "demo"), min_recall=min_recall)
 
 
 def _split(documents: Sequence[corpus.Document], embedder: OnnxMiniLM, *, limit: int | None) -> list[Chunk]:
     splitter = Splitter(embedder.tokenizer)
-    chunks = {chunk.id: chunk for document in documents for chunk in splitter.split(document)[:limit]}
+    chunks: dict[str, Chunk] = {}
+    with progress.stage("split", len(documents)) as advance:
+        for document in documents:
+            chunks.update((chunk.id, chunk) for chunk in splitter.split(document)[:limit])
+            advance(1)
     # Grouped by collection: a search in one collection is then a scan of one range of the index.
     ordered = sorted(chunks.values(), key=lambda chunk: chunk.collection)
     if not ordered:
-        raise StartupError("the documents hold no passage long enough to index")
+        raise StartupError("the documents hold no text to index")
+    counted = Counter(chunk.collection for chunk in ordered)
+    sys.stderr.write(f"chunks: {', '.join(f'{count} {name}' for name, count in sorted(counted.items()))}\n")
+    if unusual := set(counted) - set(corpus.COLLECTIONS):
+        sys.stderr.write(f"not searched unless retrieval.collections names them: {', '.join(sorted(unusual))}\n")
     return ordered
 
 
-def _embed(chunks: Sequence[Chunk], embedder: OnnxMiniLM, progress: Progress) -> Vectors:
+def _embed(chunks: Sequence[Chunk], embedder: OnnxMiniLM) -> Vectors:
     """Embed title and text together, longest passages apart from the shortest so that padding costs little."""
     texts = [f"{chunk.title}\n{chunk.text}" for chunk in chunks]
     by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     vectors = np.empty((len(texts), embedder.dimension), np.float32)
-    task = progress.add_task("embed", total=len(texts))
-    for start in range(0, len(texts), MAX_BATCH):
-        rows = by_length[start : start + MAX_BATCH]
-        vectors[rows] = embedder.embed_now([texts[i] for i in rows])
-        progress.advance(task, len(rows))
+    with progress.stage("embed", len(texts)) as advance:
+        for start in range(0, len(texts), MAX_BATCH):
+            rows = by_length[start : start + MAX_BATCH]
+            vectors[rows] = embedder.embed_now([texts[i] for i in rows])
+            advance(len(rows))
     return vectors
 
 
@@ -116,7 +117,7 @@ def _write(
 ) -> Manifest:
     index = faiss_index.build(vectors, kind)
     recall = faiss_index.recall_at_10(index, vectors)
-    if recall < min_recall:
+    if not recall >= min_recall:  # so that NaN is no way around it
         raise StartupError(
             f"index {kind}: recall@10 is {recall:.3f}, below {min_recall:g}; take another hybrid.index.type or lower "
             "hybrid.index.minRecall"
@@ -137,11 +138,6 @@ def _write(
         )
         bundle.write_manifest(staging, manifest)
     return manifest
-
-
-def _progress() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True))
 
 
 if __name__ == "__main__":

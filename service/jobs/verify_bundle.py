@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from service import bundle
+from service.adapters import packaged
 from service.errors import StartupError
 
 
@@ -14,13 +15,20 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1:
         sys.stderr.write("usage: python -m service.jobs.verify_bundle DIR\n")
         return 2
+    folder = bundle.resolve(Path(argv[0]))
     try:
-        manifest = bundle.verify(bundle.resolve(Path(argv[0])))
+        manifest = bundle.verify(folder)
+        _same_model(folder, manifest.embedding_sha256)
     except StartupError as exc:
         sys.stderr.write(f"verify_bundle: {exc.detail}\n")
         return 1
     sys.stdout.write(manifest.model_dump_json(by_alias=True, indent=2) + "\n")
     return 0
+
+
+def _same_model(folder: Path, sha256: str) -> None:
+    if sha256 != packaged.MINILM_ONNX_INT8.sha256:
+        raise StartupError(f"{folder}: made by another embedding model; build it again: {bundle.BUILD_COMMAND}")
 
 
 if __name__ == "__main__":

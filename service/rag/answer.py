@@ -15,7 +15,7 @@ GROUNDED = 0.6  # share of a sentence's content words that a source must contain
 SHORTEST_WORD = 4
 FEWEST_WORDS = 4  # a sentence of fewer content words could be from anywhere
 
-_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+_MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _FENCE = re.compile(r"</?source\b[^>\n]*>?")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+")
@@ -38,10 +38,21 @@ def check(text: str, sources: Sequence[Hit]) -> Checked:
     """
     valid = range(1, len(sources) + 1)
     unfenced = _FENCE.sub("", text)
-    cleaned = _MARK.sub(lambda mark: mark[0] if int(mark[1]) in valid else "", unfenced).strip()
-    cited = tuple(dict.fromkeys(int(mark) for mark in _MARK.findall(cleaned)))
+    cited: dict[int, None] = {}
+
+    def kept(mark: re.Match[str]) -> str:
+        asked = list(map(int, mark[1].split(",")))
+        numbers = [number for number in asked if number in valid]
+        before = unfenced[mark.start() - 1 : mark.start()]
+        if numbers != asked and before.isalnum() and mark[0].startswith("["):
+            return mark[0]  # a subscript, such as arr[5]
+        cited.update(dict.fromkeys(numbers))
+        space = mark[0][: mark[0].index("[")]
+        return f"{space}[{', '.join(map(str, numbers))}]" if numbers else ""
+
+    cleaned = _MARK.sub(kept, unfenced).strip()
     if cited or not cleaned:
-        return Checked(cleaned, cited)
+        return Checked(cleaned, tuple(cited))
     origins = (_origin(sentence, sources) for sentence in _SENTENCE_END.split(cleaned))
     found = tuple(sorted({origin for origin in origins if origin is not None}))
     return Checked(" ".join([cleaned, *(f"[{number}]" for number in found)]), found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import RagError, StageUnavailable
 from service.rag import answer, expand, rerank, retrieve, route, self_query
-from service.rag.events import Answer, Answerer, Events, Found, Question
+from service.rag.events import Answer, Answerer, Events, Found, Question, Token
 from service.rag.generate import ModelAnswerer, RemoteAnswerer
 from service.rag.trace import Trace
 
@@ -102,6 +102,7 @@ class Pipeline:
             else:
                 return
         yield Found(())
+        yield Token(answer.UNKNOWN)
         yield Answer(answer.UNKNOWN, (), (), trace, self._settings.served_by)
 
     async def answer(self, question: Question, deadline: Deadline) -> Answer:

@@ -20,8 +20,8 @@ SYSTEM = (
     "If the sources do not answer the question, say: I don't know."
 )
 TEMPLATE_TOKENS = 32  # what a chat template adds around two messages
-FENCE_TOKENS = 24  # the tags, the number and the title around one source
 WORTH_CUTTING_TOKENS = 48  # a shorter rest of a source is noise
+LONGEST_TITLE_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +34,56 @@ class Prompt:
 
 
 async def build(query: str, hits: Sequence[Hit], generator: Generator, *, max_tokens: int) -> Prompt:
-    """Take hits in order while they fit; the last one may be cut.
+    """Take hits in order while they fit, counted as they are sent; the last one may be cut.
 
     Raises:
         BadRequest: the question alone leaves no room for a source and an answer.
     """
-    *sizes, fixed, question = await generator.count_tokens([*(hit.text for hit in hits), SYSTEM, query])
-    # An eighth of the window is enough to answer in; a request for more yields to the sources.
+    asked = f"\n\nQuestion: {_plain(query)}"
+    fences = [_fence(number, hit) for number, hit in enumerate(hits, start=1)]
+    *sizes, fixed, question = await generator.count_tokens([*fences, SYSTEM, asked])
+    # A quarter of the window is enough to answer in; a request for more yields to the sources.
     answer = min(max_tokens, max(16, generator.context_tokens // 4))
     room = generator.context_tokens - answer - fixed - question - TEMPLATE_TOKENS
-    if room < FENCE_TOKENS + WORTH_CUTTING_TOKENS:
+    if room < WORTH_CUTTING_TOKENS:
         raise BadRequest(
             f"query: {question} tokens leave no room for sources in the model's window of "
             f"{generator.context_tokens}; shorten the query"
         )
-    sources = tuple(_fitting(hits, sizes, room))
-    fenced = "\n".join(_fence(number, hit) for number, hit in enumerate(sources, start=1))
-    return Prompt((Message("system", SYSTEM), Message("user", f"{fenced}\n\nQuestion: {query}")), sources, answer)
-
-
-def _fitting(hits: Sequence[Hit], sizes: Sequence[int], room: int) -> list[Hit]:
-    taken: list[Hit] = []
+    sources: list[Hit] = []
     for hit, size in zip(hits, sizes, strict=True):
-        if size + FENCE_TOKENS <= room:
-            taken.append(hit)
-            room -= size + FENCE_TOKENS
+        if size < room:  # one token more joins it to the next
+            sources.append(hit)
+            room -= size + 1
             continue
-        left = room - FENCE_TOKENS
-        if left >= WORTH_CUTTING_TOKENS:
-            # Characters per token vary inside a text; nine tenths keeps the cut on the safe side.
-            taken.append(replace(hit, text=hit.text[: int(len(hit.text) * left / size * 0.9)]))
+        cut = await _cut(hit, len(sources) + 1, room, generator)
+        sources += [cut] if cut else []
         break
-    return taken
+    fenced = "\n".join(_fence(number, hit) for number, hit in enumerate(sources, start=1))
+    return Prompt((Message("system", SYSTEM), Message("user", fenced + asked)), tuple(sources), answer)
+
+
+async def _cut(hit: Hit, number: int, room: int, generator: Generator) -> Hit | None:
+    """The longest head of the source that fits, by halving; None where that is not worth a source."""
+    text = hit.text
+    while room >= WORTH_CUTTING_TOKENS and text:
+        text = text[: len(text) // 2]
+        cut = replace(hit, text=text)
+        (size,) = await generator.count_tokens([_fence(number, cut)])
+        if size <= room:
+            return cut if text else None
+    return None
 
 
 def _fence(number: int, hit: Hit) -> str:
-    return f'<source id="{number}" title="{_inert(hit.title)[:80]}">\n{_inert(hit.text)}\n</source>'
+    return f'<source id="{number}" title="{_inert(hit.title)[:LONGEST_TITLE_CHARS]}">\n{_inert(hit.text)}\n</source>'
 
 
 def _inert(text: str) -> str:
     """A source can't close its own fence or open another."""
-    return text.replace("<source", "&lt;source").replace("</source", "&lt;/source").replace('"', "'")
+    return _plain(text).replace("<source", "&lt;source").replace("</source", "&lt;/source").replace('"', "'")
+
+
+def _plain(text: str) -> str:
+    """A chat template's control marks, such as <|im_end|>, are text and nothing else."""
+    return text.replace("<|", "< |").replace("|>", "| >")

@@ -20,7 +20,7 @@ from service.app import create_app
 from service.errors import StageUnavailable
 from service.parts import Parts
 from service.settings import Settings
-from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore
+from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore, hit
 
 SETTINGS = Settings(vector_store="faiss", bundle_dir=Path("unused"), metrics_port=0)
 MESSAGES: Any = [
@@ -77,10 +77,11 @@ async def test_the_official_openai_client_streams() -> None:
 
 
 async def test_a_mark_that_the_model_left_out_ends_the_stream() -> None:
-    async with serving(FakeGenerator(["Supervisor controls processes."])) as url, client(url) as ai:
+    store = FakeStore([hit(text="Supervisor is a program that controls processes.")])
+    async with serving(FakeGenerator(["The program Supervisor controls processes."]), store) as url, client(url) as ai:
         stream = await ai.chat.completions.create(model="rag-platform", messages=MESSAGES, stream=True)
         text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
-    assert text == "Supervisor controls processes. [1]"
+    assert text == "The program Supervisor controls processes. [1]"
 
 
 async def test_the_official_openai_client_lists_the_model() -> None:

@@ -73,7 +73,15 @@ async def test_search_returns_the_texts() -> None:
         (b"{}", JSON, 422, "query: Field required"),
         (b"not json", JSON, 422, "body: "),
         (b"", JSON, 422, "body: "),
-        (b'{"query": "x"}', {"content-type": "text/plain"}, 415, "send application/json"),
+        (b'{"query": "x"}', {"content-type": "text/plain"}, 415, "Content-Type is text/plain; send application/json"),
+        (b'{"query": "x"}', {"content-type": "application/problem+json"}, 415, "send application/json"),
+        (b'{"query": "x"}', {}, 415, "Content-Type is not given"),
+        (b'{"query": ""}', {"content-type": "APPLICATION/JSON; charset=utf-8"}, 422, "query: "),
+        (b'{"query": "x", "topK": true}', JSON, 422, "topK: "),
+        (b'{"query": "x", "topK": "3"}', JSON, 422, "topK: "),
+        (b"[" * 20_000, JSON, 422, "body: is not JSON that can be read"),
+        (b'{"query": "\xff"}', JSON, 422, "body: is not JSON that can be read"),
+        (b'{"query": ' + b"7" * 5000 + b"}", JSON, 422, "body: is not JSON that can be read"),
         (b'{"query": "' + b"x" * 40_960 + b'"}', JSON, 413, "over 32768 bytes"),
     ],
 )
@@ -111,6 +119,20 @@ async def test_an_unknown_path_is_a_problem(path: str) -> None:
     async with client() as http:
         response = await http.get(path)
     assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_a_trailing_slash_is_no_redirect_to_a_host_of_the_callers_choice() -> None:
+    async with client() as http:
+        response = await http.post("/rag/", json={"query": "x"}, headers={"host": "evil.example"})
+    assert (response.status_code, "location" in response.headers) == (404, False)
+
+
+async def test_the_docs_page_needs_no_other_host() -> None:
+    async with client() as http:
+        page = await http.get("/docs")
+        script = await http.get("/static-offline-docs/swagger-ui-bundle.js")
+    assert "https://" not in page.text
+    assert script.status_code == 200
 
 
 async def test_a_wrong_verb_names_the_right_one() -> None:
@@ -161,6 +183,20 @@ async def test_a_stream_is_sources_tokens_done(body: dict[str, Any], headers: di
     last = events(response.text)[-1][1]
     assert last["answer"] == "Supervisor controls processes [1]."
     assert last["requestId"] == response.headers["x-request-id"]
+
+
+async def test_a_body_that_says_no_stream_has_the_last_word() -> None:
+    async with client() as http:
+        response = await http.post(
+            "/rag", json={"query": "x", "stream": False}, headers={"accept": "text/event-stream"}
+        )
+    assert response.headers["content-type"] == "application/json"
+
+
+async def test_i_do_not_know_is_streamed_like_any_answer() -> None:
+    async with client(store=FakeStore([])) as http:
+        response = await http.post("/rag", json={"query": "x", "stream": True})
+    assert [name for name, _ in events(response.text)] == ["sources", "token", "done"]
 
 
 async def test_a_stream_that_breaks_ends_with_an_error_event() -> None:

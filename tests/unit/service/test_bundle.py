@@ -12,7 +12,7 @@ from service import bundle
 from service.adapters import faiss_index
 from service.adapters.faiss_index import BundleAuthors, FaissStore
 from service.bundle import Chunk, Manifest
-from service.errors import StartupError
+from service.errors import StageUnavailable, StartupError
 from tests.fakes import FakeEmbedder
 
 SHA = "f" * 64
@@ -86,10 +86,36 @@ async def test_filters_restrict_the_search_and_not_its_result(tmp_path: Path, ki
     store.close()
 
 
+async def test_a_collection_that_is_named_twice_does_not_widen_the_search(tmp_path: Path) -> None:
+    write(tmp_path)
+    store = open_store(tmp_path)
+    (ranking,) = await store.search(vectors(300)[[0]], collections=("repos", "repos", "repos"), limit=10)
+    assert {chunk.collection for chunk in ranking} == {"repos"}
+    store.close()
+
+
+async def test_texts_that_can_not_be_read_are_a_stage_that_is_down(tmp_path: Path) -> None:
+    write(tmp_path)
+    store = open_store(tmp_path)
+    store.close()
+    with pytest.raises(StageUnavailable, match="retrieval: the bundle's texts can't be read"):
+        await store.search(vectors(300)[[0]], collections=("repos",), limit=3)
+    (bundle.resolve(tmp_path) / bundle.CHUNKS).unlink()
+    with pytest.raises(StageUnavailable, match="documents: "):
+        await BundleAuthors(tmp_path).author_ids("x")
+
+
 async def test_authors_are_found_by_name_in_any_case(tmp_path: Path) -> None:
     write(tmp_path)
     assert await BundleAuthors(tmp_path).author_ids("AUTHOR 1") == ("Author 1",)
     assert await BundleAuthors(tmp_path).author_ids("nobody") == ()
+
+
+def test_case_is_more_than_ascii() -> None:
+    assert (
+        bundle.author_key("ZO\N{LATIN CAPITAL LETTER E WITH DIAERESIS}  x")
+        == "zo\N{LATIN SMALL LETTER E WITH DIAERESIS} x"
+    )
 
 
 def corrupt(path: Path) -> None:

@@ -36,6 +36,7 @@ def test_a_folder_of_every_format_is_read(tmp_path: Path) -> None:
     [
         ("a.jsonl", b"{}", r'a.jsonl#1: a row is an object with a string "text"'),
         ("a.jsonl", b'{"text": "x"}\nnope', r"a.jsonl#2: not JSON"),
+        ("a.jsonl", b"[" * 100_000, r"a.jsonl#1: not JSON"),
         ("a.md", b"\xff\xfe", r"a.md: not UTF-8 at byte 0; convert it"),
         ("a.md", b"  \n", r"no text in any .*\.md"),
         ("a.bin", b"x", r"no text in any"),
@@ -45,6 +46,14 @@ def test_what_can_not_be_read_is_named(tmp_path: Path, name: str, content: bytes
     (tmp_path / name).write_bytes(content)
     with pytest.raises(StartupError, match=reason):
         corpus.folder(tmp_path)
+
+
+def test_odd_but_legal_text_is_read(tmp_path: Path) -> None:
+    rows = ['\ufeff{"text": "with a mark"}', '{"text": "line\u2028separator"}', '{"text": "half \\ud800 a character"}']
+    (tmp_path / "a.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "b.md").write_text("before ![x](data:image/png;base64," + "iVBORw0KGgo" * 10_000 + ") after")
+    texts = [document.text for document in corpus.folder(tmp_path)]
+    assert texts == ["with a mark", "line\u2028separator", "half ? a character", "before ![x]() after"]
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:

@@ -56,12 +56,12 @@ def test_every_mistake_is_reported_at_once_by_its_environment_name(monkeypatch: 
         ({}, "QDRANT_CLOUD_URL"),
         ({"RAG_VECTOR_STORE": "faiss"}, "RAG_BUNDLE_DIR"),
         ({"RAG_VECTOR_STORE": "faiss", "RAG_BUNDLE_DIR": "b", "RAG_GENERATOR": "llamacpp"}, "RAG_LLAMACPP_URL"),
-        ({"QDRANT_CLOUD_URL": "u", "RAG_GENERATOR": "sagemaker"}, "SAGEMAKER_ENDPOINT_INFERENCE"),
-        ({"QDRANT_CLOUD_URL": "u", "RAG_QUERY_MODEL": "openai"}, "OPENAI_API_KEY"),
-        ({"QDRANT_CLOUD_URL": "u", "RAG_DOCUMENTS": "mongo"}, "DATABASE_HOST"),
-        ({"QDRANT_CLOUD_URL": "u", "RAG_CACHE": "redis"}, "RAG_REDIS_URL"),
-        ({"QDRANT_CLOUD_URL": "u", "RAG_RERANKER": "onnx"}, "RAG_RERANKER_MODEL"),
-        ({"QDRANT_CLOUD_URL": "u", "RAG_FALLBACK": "service"}, "RAG_FALLBACK_URL"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_GENERATOR": "sagemaker"}, "SAGEMAKER_ENDPOINT_INFERENCE"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_QUERY_MODEL": "openai"}, "OPENAI_API_KEY"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_DOCUMENTS": "mongo"}, "DATABASE_HOST"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_CACHE": "redis"}, "RAG_REDIS_URL"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_RERANKER": "onnx"}, "RAG_RERANKER_MODEL"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_FALLBACK": "service"}, "RAG_FALLBACK_URL"),
     ],
 )
 def test_a_backend_without_its_address_is_refused_by_name(
@@ -72,8 +72,30 @@ def test_a_backend_without_its_address_is_refused_by_name(
 
 
 def test_collections_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load(monkeypatch, QDRANT_CLOUD_URL="u", RAG_COLLECTIONS="posts, repos").collections == ("posts", "repos")
+    assert load(monkeypatch, QDRANT_CLOUD_URL="https://q", RAG_COLLECTIONS="posts, repos").collections == (
+        "posts",
+        "repos",
+    )
 
 
 def test_no_aws_credential_is_a_setting() -> None:
     assert not [name for name in settings.environment_names() if "ACCESS_KEY" in name or "SECRET" in name]
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"QDRANT_CLOUD_URL": "notaurl"}, "QDRANT_CLOUD_URL: .*valid URL"),
+        ({"RAG_LLAMACPP_URL": "http://x:abc"}, "RAG_LLAMACPP_URL: .*invalid port"),
+        ({"RAG_COLLECTIONS": "posts,posts"}, "RAG_COLLECTIONS: .*names a collection twice"),
+        ({"RAG_COLLECTIONS": ","}, "RAG_COLLECTIONS: .*at least 1 item"),
+        ({"RAG_TOP_K": "21"}, "RAG_TOP_K: .*less than or equal to 20"),
+        ({"RAG_DOCUMENTS": "bundle"}, "RAG_BUNDLE_DIR is required by RAG_DOCUMENTS=bundle"),
+        ({"RAG_DEADLINE_S": "120"}, "RAG_GRACEFUL_S must be above RAG_DEADLINE_S"),
+    ],
+)
+def test_what_could_not_work_is_refused_at_start(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(StartupError, match=reason):
+        load(monkeypatch, **({"QDRANT_CLOUD_URL": "https://q"} | environment))
