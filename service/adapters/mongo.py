@@ -61,7 +61,7 @@ class MongoDocuments:
         words = name.split()
         if not words or "\0" in name:
             return ()
-        pattern = r"^\s*" + r"\s+".join(word for word in words) + r"\s*$"
+        pattern = r"^\s*" + r"\s+".join(re.escape(word) for word in words) + r"\s*$"
         # A regular expression, not a collation: servers that only speak MongoDB's protocol ignore collations.
         matching = {NAME: {"$regex": pattern, "$options": "i"}}
         with _translated():

@@ -44,7 +44,7 @@ class RedisCache:
                 timeout=POOL_WAIT_S,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),  # the client's default is three tries: slower than having no cache
+                retry=Retry(NoBackoff(), 0),  # said, not left to defaults: tries are slower than having no cache
             )
         except ValueError:  # the text may quote the password
             raise StartupError("RAG_REDIS_URL is no Redis URL; give redis://host:6379/0 or rediss://...") from None
