@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,26 @@ import pytest
 
 from tests import real_processes
 from tests.real_processes import Door, Running
+
+
+PULUMI_LOOP = pytest.StashKey[asyncio.AbstractEventLoop]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Pulumi's runtime asks for the thread's current event loop, and an async test before it leaves none behind.
+
+    A hook and not a fixture: programs run in fixtures of every scope.
+    """
+    if item.path.parent.name in {"infra", "policy"}:
+        if PULUMI_LOOP not in item.config.stash:
+            item.config.stash[PULUMI_LOOP] = asyncio.new_event_loop()
+        asyncio.set_event_loop(item.config.stash[PULUMI_LOOP])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if PULUMI_LOOP in config.stash:
+        config.stash[PULUMI_LOOP].close()
 
 
 @pytest.fixture(scope="session")
