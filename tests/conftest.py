@@ -9,7 +9,6 @@ import pytest
 from tests import real_processes
 from tests.real_processes import Door, Running
 
-
 PULUMI_LOOP = pytest.StashKey[asyncio.AbstractEventLoop]()
 
 
@@ -19,7 +18,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     A hook and not a fixture: programs run in fixtures of every scope.
     """
-    if item.path.parent.name in {"infra", "policy"}:
+    if item.path.parent.name not in {"infra", "policy"}:
+        return
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
         if PULUMI_LOOP not in item.config.stash:
             item.config.stash[PULUMI_LOOP] = asyncio.new_event_loop()
         asyncio.set_event_loop(item.config.stash[PULUMI_LOOP])
