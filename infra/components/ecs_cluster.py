@@ -114,6 +114,7 @@ class EcsCluster(pulumi.ComponentResource):
             max_size=config.instances.max,
             vpc_zone_identifiers=self._args.subnet_ids,
             health_check_type="EC2",
+            force_delete=True,  # holds nothing; protected instances would keep a destroy waiting
             protect_from_scale_in=True,  # ECS decides which instance is empty
             launch_template={"id": self._template().id, "version": "$Latest"},
             tags=[
@@ -137,6 +138,9 @@ class EcsCluster(pulumi.ComponentResource):
             iam_instance_profile={"arn": self._profile().arn},
             metadata_options={"http_tokens": "required", "http_put_response_hop_limit": 1, "http_endpoint": "enabled"},
             monitoring={"enabled": True},
+            tag_specifications=[  # default tags reach neither instances nor volumes
+                {"resource_type": kind, "tags": dict(self._site.tags)} for kind in ("instance", "volume")
+            ],
             block_device_mappings=[
                 {
                     "device_name": "/dev/xvda",

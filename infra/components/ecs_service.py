@@ -35,7 +35,7 @@ class RolesArgs:
         key_arn: encrypts them.
         log_group_arn: where the container's lines go.
         runtime: what the service itself may do (invoke the model).
-        exec: whether a shell may be opened.
+        exec_log_group_arn: where sessions are logged; None where no shell may be opened.
     """
 
     images: pulumi.Input[str]
@@ -43,7 +43,7 @@ class RolesArgs:
     key_arn: pulumi.Input[str]
     log_group_arn: pulumi.Input[str]
     runtime: Sequence[Statement]
-    exec: bool
+    exec_log_group_arn: pulumi.Input[str] | None
 
 
 class TaskRoles(pulumi.ComponentResource):
@@ -65,7 +65,7 @@ class TaskRoles(pulumi.ComponentResource):
             description="What the service itself may do",
             trust=trust,
             # the service reads its secrets again by itself, so that a rotation needs no restart
-            statements=[*args.runtime, *secrets, *(_exec() if args.exec else [])],
+            statements=[*args.runtime, *secrets, *_exec(args)],
             parent=self,
         )
         self.register_outputs({"execution": self.execution.arn, "task": self.task.arn})
@@ -86,9 +86,17 @@ def _read_secrets(args: RolesArgs) -> list[Statement]:
     return [allow(["secretsmanager:GetSecretValue"], args.secrets), allow(["kms:Decrypt"], [args.key_arn])]
 
 
-def _exec() -> list[Statement]:
+def _exec(args: RolesArgs) -> list[Statement]:
+    if args.exec_log_group_arn is None:
+        return []
     channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"]
-    return [allow([f"ssmmessages:{name}" for name in channels], ["*"])]  # channels have no resource to name
+    write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    return [
+        allow([f"ssmmessages:{name}" for name in channels], ["*"]),  # channels have no resource to name
+        allow(["logs:DescribeLogGroups"], ["*"]),
+        allow(write, [pulumi.Output.concat(args.exec_log_group_arn, ":*")]),
+        allow(["kms:Decrypt", "kms:GenerateDataKey"], [args.key_arn]),
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,15 @@ import pulumi_aws as aws
 if TYPE_CHECKING:
     from infra.components.account import Site
 
-# the service takes bodies up to 32 KiB and refuses larger ones itself; the group's rule would block above 8 KiB
-COUNTED = {"AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",)}
+# Rules that count instead of block: the service takes bodies up to 32 KiB and refuses larger ones itself, the group's
+# limit is 8 KiB; and callers of an API are often servers at a hosting provider.
+COUNTED = {
+    "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
+    "AWSManagedRulesAnonymousIpList": ("HostingProviderIPList",),
+}
 GROUPS = (
     "AWSManagedRulesAmazonIpReputationList",
+    "AWSManagedRulesAnonymousIpList",
     "AWSManagedRulesKnownBadInputsRuleSet",
     "AWSManagedRulesCommonRuleSet",
 )

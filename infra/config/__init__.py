@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from infra.config import plaintext
 from infra.config.defaults import with_defaults
-from infra.config.mistakes import from_pydantic, legal_keys, suggestion
+from infra.config.mistakes import NOT_A_KEY, from_pydantic, legal_keys, shown, suggestion
 from infra.config.rules import RULES
 from infra.config.stack import StackConfig, Topology
 from infra.errors import ConfigErrors, Mistake
@@ -24,19 +24,21 @@ Validated = tuple[StackConfig | None, list[Mistake], set[str]]
 KEYLESS = ("accessKey", "secretKey", "token")
 
 
-def parse(mapping: Mapping[str, object], *, stack: str, encrypted: frozenset[str] = frozenset()) -> StackConfig:
+def parse(config: object, *, stack: str, encrypted: frozenset[str] = frozenset()) -> StackConfig:
     """The stack config of `stack`.
 
     Args:
-        mapping: keys as `rag-platform:topology` or bare `topology`; values parsed, or as the JSON strings that the
-            engine hands over. Other namespaces are ignored, except `aws:region` and plain credentials in `aws:`.
+        config: a mapping, as a stack file holds it; anything else is a mistake too. Keys as `rag-platform:topology` or
+            bare `topology`; values parsed, or as the JSON strings that the engine hands over. Other namespaces are
+            ignored, except `aws:region` and plain credentials in `aws:`.
         stack: the stack's name.
-        encrypted: the keys whose value Pulumi decrypted, spelled as in `mapping`.
+        encrypted: the keys whose value Pulumi decrypted, spelled as in `config`.
 
     Raises:
         ConfigErrors: every mistake at once.
     """
-    wrong = list(_foreign(mapping, encrypted))
+    mapping, wrong = _named(config)
+    wrong += _foreign(mapping, encrypted)
     tree = {_bare(key): _parsed(value) for key, value in mapping.items() if _ours(key)}
     hidden = frozenset(_bare(key) for key in encrypted if _ours(key))
     region = mapping.get("aws:region")
@@ -64,6 +66,20 @@ def load(stack: str) -> StackConfig:
     handed = {**engine.get_config_env(), **engine.CONFIG.get()}
     secret = frozenset(key for key in handed if engine.is_config_secret(key))
     return parse(handed, stack=stack, encrypted=secret)
+
+
+def _named(config: object) -> tuple[dict[str, object], list[Mistake]]:
+    """What can be read by name, and a mistake for each key that can't: YAML reads `1:` as a number.
+
+    Raises:
+        ConfigErrors: it is no mapping at all.
+    """
+    if not isinstance(config, Mapping):
+        fix = f"write `config:` and, indented below it, keys such as `{PROJECT}:topology`"
+        raise ConfigErrors((Mistake("config", None, "must be a mapping of keys", fix),))
+    named = {key: value for key, value in config.items() if isinstance(key, str) and _bare(key)}
+    nameless = [key for key in config if key not in named]
+    return named, [Mistake(shown(key), None, NOT_A_KEY, "rename or remove it") for key in nameless]
 
 
 def _validated(full: Mapping[str, object], withheld: frozenset[str]) -> Validated:

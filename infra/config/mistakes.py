@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
+from infra.config.plaintext import looks_secret
 from infra.config.stack import StackConfig
 from infra.errors import Mistake
 
@@ -18,17 +19,19 @@ if TYPE_CHECKING:
 
 SHOWN_LIMIT = 60
 RENAMED = {"region": "aws:region"}
+ILL_KEYED = ("extra_forbidden", "invalid_key")  # the key is wrong: nobody knows what its value is, so it isn't shown
+NOT_A_KEY = "a key must be text, and not empty"
 LEGAL_REGION = "must be an AWS region such as eu-north-1"
 
 
 def from_pydantic(error: ErrorDetails, tree: Mapping[str, object], hidden: frozenset[str]) -> Mistake:
     """One mistake for one of pydantic's errors about `tree`; values under `hidden` top-level keys are withheld."""
     loc = tuple(part for part in error["loc"] if part not in {"function-after", "function-before"})
-    path = path_of(loc)
+    path = _key_path(loc, tree) if error["type"] == "invalid_key" else path_of(loc)
     top = str(loc[0]) if loc else ""
     found, value = lookup(tree, loc)
-    withheld = top in hidden or top == "secrets" or error["type"] == "extra_forbidden"
-    displayed = shown(value, withheld=withheld) if found and error["type"] != "extra_forbidden" else None
+    withheld = top in hidden or top == "secrets"
+    displayed = shown(value, withheld=withheld) if found and error["type"] not in ILL_KEYED else None
     return Mistake(path, displayed, _problem(error, loc), _fix(error, loc, path))
 
 
@@ -38,6 +41,13 @@ def path_of(loc: Sequence[object]) -> str:
     for part in loc:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
     return RENAMED.get(text, text)
+
+
+def _key_path(loc: Sequence[object], tree: object) -> str:
+    """The path of a key that is no text, spelled as in YAML; pydantic names it 1 where it is `true`."""
+    _, section = lookup(tree, loc[:-1])
+    keys = section if isinstance(section, Mapping) else ()
+    return f"{path_of(loc[:-1])}.{shown(next((key for key in keys if key == loc[-1]), loc[-1]))}"
 
 
 def lookup(tree: object, loc: Sequence[object]) -> tuple[bool, object]:
@@ -55,9 +65,18 @@ def shown(value: object, *, withheld: bool = False) -> str:
     """A value as it may be printed: short, on one line, and not at all where it may be a secret."""
     if withheld:
         return "(withheld)"
-    text = value if isinstance(value, str) and value else json.dumps(value, default=str, ensure_ascii=False)
+    text = value if isinstance(value, str) and value else _json(value)
     text = re.sub(r"\s+", " ", text)
+    if looks_secret(text):
+        return "(withheld)"
     return text if len(text) <= SHOWN_LIMIT else text[: SHOWN_LIMIT - 3] + "..."
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value, default=str, ensure_ascii=False)
+    except TypeError:  # a key that is a date, as YAML reads 2026-01-31
+        return str(value)
 
 
 def legal_keys(loc: Sequence[object]) -> list[str]:
@@ -79,6 +98,10 @@ def _problem(error: ErrorDetails, loc: Sequence[object]) -> str:
     match error["type"]:
         case "extra_forbidden":
             text = _unknown(loc)
+        case "invalid_key":
+            text = NOT_A_KEY
+        case "string_too_short":
+            text = "must not be empty"
         case "missing":
             text = f"required but missing{_legal_of(loc)}"
         case "literal_error":
@@ -121,6 +144,8 @@ def _fix(error: ErrorDetails, loc: Sequence[object], path: str) -> str:
     if error["type"] == "extra_forbidden":
         near = suggestion(str(loc[-1]), legal_keys(loc[:-1]))
         return f"rename it, or `pulumi config rm --path {path}`" if near else f"`pulumi config rm --path {path}`"
+    if error["type"] == "invalid_key":
+        return "rename or remove it"
     if path.startswith("aws:"):
         return f"`pulumi config set {path} <region>`"
     if path.startswith("secrets."):

@@ -26,6 +26,11 @@ def is_encrypted(value: object) -> bool:
     return isinstance(value, Mapping) and set(value) == {"secure"}
 
 
+def looks_secret(text: str) -> bool:
+    """Whether a text holds something that has the shape of a vendor's credential."""
+    return any(shape.search(text) for _, shape in SHAPES)
+
+
 def findings(tree: Mapping[str, object], encrypted: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Path and kind of every plain credential; top-level keys in `encrypted` came out of Pulumi's secret store."""
     for key, value in tree.items():

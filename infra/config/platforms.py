@@ -127,7 +127,7 @@ class Edge(Section):
     privacy: Literal["local-only", "allow-cloud"] = "allow-cloud"
     deadline_seconds: Annotated[float, Number, Field(gt=0, le=3600)] = 120
     threads: Annotated[int, Number, Field(ge=1, le=256)] = 2
-    source: str | None = None  # a folder of documents; absent: the demo corpus
+    source: Annotated[str, Field(min_length=1)] | None = None  # a folder of documents; absent: the demo corpus
     model: str | None = None  # path or hub id of a GGUF; absent: the small one that is installed
 
     @model_validator(mode="after")

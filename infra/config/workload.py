@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from infra.config.values import (
     Bounds,
@@ -152,6 +152,14 @@ class Retrieval(Section):
     top_k: Annotated[int, Number, Field(ge=1, le=20)] = 3
     reranker: str = "cross-encoder/ms-marco-MiniLM-L-4-v2"  # hub id, s3 path, or none
     self_hosted: VectorStore = VectorStore()
+
+    @field_validator("collections")
+    @classmethod
+    def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for number, name in enumerate(names) if name in names[:number]]
+        if twice:
+            raise ValueError(f"names {', '.join(dict.fromkeys(twice))} twice; once is enough")
+        return names
 
 
 class Documents(Section):

@@ -68,7 +68,7 @@ class BundleArgs(TypedDict):
     """Inputs of EdgeBundle.
 
     home: the stack's edge folder, relative to the project root.
-    source: a folder or file of documents; None is the demo corpus.
+    source: a folder of documents; None is the demo corpus.
     index: the FAISS index type.
     minRecall: recall@10 against exact search below which the bundle is refused.
     """
@@ -104,9 +104,9 @@ class EdgeBundleProvider(ResourceProvider):
         if source is None:
             return CheckResult(news, [])
         path = self._root() / source
-        if not path.exists():
+        if not path.is_dir():
             line = (
-                f"hybrid.edge.source = {source}: no such file or folder; `pulumi config set --path hybrid.edge.source`"
+                f"hybrid.edge.source = {source}: no such folder; `pulumi config set --path hybrid.edge.source FOLDER`"
             )
             return CheckResult(news, [CheckFailure("", line)])
         return CheckResult({**news, "sourceDigest": digest(path)}, [])
@@ -196,9 +196,9 @@ class EdgeBundle(Resource, module="edge", name="EdgeBundle"):
 
 
 def digest(source: Path) -> str:
-    """sha256 over the names and contents of all files at `source`."""
+    """sha256 over the names and contents of all files in the folder `source`."""
     total = hashlib.sha256()
-    for file in sorted(path for path in (source, *source.rglob("*")) if path.is_file()):
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
         with file.open("rb") as content:
             total.update(f"{file.relative_to(source)}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()

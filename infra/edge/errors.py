@@ -1,8 +1,8 @@
 """What can go wrong on an edge host; a branch of the family in `infra.errors`.
 
 InfraError
-|- EdgeError            str() is one line: the thing, what is wrong with it, and what to do next
-|- StartError        a program did not come up; the rest of its log goes to stderr
+|- EdgeError         str() is one line: the thing, what is wrong with it, and what to do next
+|  |- StartError     a program did not come up; the rest of its log goes to stderr
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class EcsTopology(pulumi.ComponentResource):
         self._name, self._cfg = name, cfg
         self._child = pulumi.ResourceOptions(parent=self)
         self._base = foundation.Foundation(name, cfg, foundation.site(cfg, cloud), opts=self._child)
-        self._logs = self._base.log_group("service")
+        self._logs, self._sessions = self._base.log_group("service"), self._base.log_group("exec")
         self._front = self._front_door()
         self._group = self._task_group()
         self._environment = self._settings()
@@ -139,7 +139,7 @@ class EcsTopology(pulumi.ComponentResource):
             key_arn=base.key_arn,
             log_group_arn=self._logs.arn,
             runtime=invoke_statements(base.site, cfg.generation.endpoint) if base.model else [],
-            exec=cfg.ecs.exec,
+            exec_log_group_arn=self._sessions.arn if cfg.ecs.exec else None,
         )
         return TaskRoles(self._name, base.site, args, opts=self._child)
 
@@ -151,7 +151,7 @@ class EcsTopology(pulumi.ComponentResource):
             subnet_ids=base.network.private_subnet_ids,
             instance_group=self._group,
             key_arn=base.key_arn,
-            exec_log_group=base.log_group("exec").name,
+            exec_log_group=self._sessions.name,
         )
         return EcsCluster(self._name, base.site, args, opts=self._child)
 

@@ -7,6 +7,7 @@ joins in `HybridTopology` beside `_edge` and fills the parts of the Delivery tha
 from __future__ import annotations
 
 import ipaddress
+import math
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from infra.edge.bundle import EdgeBundle
 from infra.edge.layout import stack_home
 from infra.edge.service import EdgeService, ProgramArgs, ServiceArgs
 from infra.errors import ConfigErrors, Mistake
-from infra.service_environment import ServiceEnvironment, Wiring, edge_model, service_environment
+from infra.service_environment import ServiceEnvironment, Wiring, edge_graceful_s, edge_model, service_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 START_S = 300.0  # a model of several GB is read from a slow disk
-SERVICE_STOP_S = 45  # requests in flight: graceful 30 s < 45 s
+STOP_MARGIN_S = 15  # requests in flight: deadline < graceful (5 s above it) < stop (20 s above it), then SIGKILL
 LLAMA_STOP_S = 10
 
 
@@ -40,9 +41,9 @@ class HybridTopology(pulumi.ComponentResource):
     delivery: Delivery
 
     def __init__(self, name: str, cfg: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("rag-platform:topology:Hybrid", name, None, opts)
         if mistakes := tuple(_unsupported(cfg)):
             raise ConfigErrors(mistakes)
+        super().__init__("rag-platform:topology:Hybrid", name, None, opts)
         url = _url(cfg.hybrid.edge.bind, cfg.hybrid.edge.port)
         self._edge(name, cfg, url)
         self.delivery = Delivery(
@@ -51,7 +52,11 @@ class HybridTopology(pulumi.ComponentResource):
             topology="hybrid",
             release=Release(revision=version("rag-platform")),
             logs=Logs(kind="files", selector=f"{stack_home(cfg.stack)}/run/logs/*.log"),
-            jobs={"kind": "process", "command": ["python", "-m", "service.jobs.{job}"]},
+            jobs={
+                "kind": "process",
+                "command": ["python", "-m", "service.jobs.{job}"],
+                "source": cfg.hybrid.edge.source,
+            },
             cost_tags={"project": "rag-platform", "stack": cfg.stack},
         )
         self.register_outputs({"url": url})
@@ -76,7 +81,7 @@ def edge_service(cfg: StackConfig, bundle_dir: pulumi.Input[str], url: str) -> S
     edge = cfg.hybrid.edge
     return {
         "home": stack_home(cfg.stack),
-        "programs": [_llama(cfg), _service(edge_environment(cfg, bundle_dir).plain)],
+        "programs": [_llama(cfg), _service(cfg, edge_environment(cfg, bundle_dir).plain)],
         "listen": [
             {"key": "hybrid.edge.llmPort", "host": LOOPBACK, "port": edge.llm_port},
             {"key": "hybrid.edge.port", "host": edge.bind, "port": edge.port},
@@ -119,44 +124,56 @@ def _llama(cfg: StackConfig) -> ProgramArgs:
     }
 
 
-def _service(environment: Mapping[str, pulumi.Input[str]]) -> ProgramArgs:
+def _service(cfg: StackConfig, environment: Mapping[str, pulumi.Input[str]]) -> ProgramArgs:
     return {
         "name": "service",
         "args": ["-m", "service"],
         "environment": environment,
-        "stopWaitS": SERVICE_STOP_S,
+        "stopWaitS": math.ceil(edge_graceful_s(cfg.hybrid.edge.deadline_seconds)) + STOP_MARGIN_S,
         "fix": "see hybrid and retrieval in the stack config, then `pulumi up`",
     }
 
 
 def _url(bind: str, port: int) -> str:
-    address = ipaddress.ip_address(bind)
-    host = LOOPBACK if address.is_unspecified else str(address)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    address = str(ipaddress.ip_address(bind))
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def _loopback(bind: str) -> bool:
+    # An address with a zone (::1%lo) can't be written into a URL.
+    return ipaddress.ip_address(bind).is_loopback and "%" not in bind
 
 
 def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
-    """What the config may say and this version can't build yet; refused rather than left out in silence."""
-    edge, fallback = cfg.hybrid.edge, cfg.hybrid.fallback.kind
-    if edge.hosts != ("local",):
-        hosts = ", ".join(edge.hosts)
-        yield Mistake(
-            "hybrid.edge.hosts",
-            hosts,
-            "only the host `local` is supported",
-            "`pulumi config set --path 'hybrid.edge.hosts[0]' local`",
-        )
-    if fallback != "none":
-        yield Mistake(
-            "hybrid.fallback.kind",
-            fallback,
-            "only `none` is supported",
-            "`pulumi config set --path hybrid.fallback.kind none`",
-        )
-    if cfg.query_model.provider != "none":
-        yield Mistake(
+    """What the config may say and this version can't build yet; refused rather than left out in silence.
+
+    Only what somebody wrote: `generation.provider` has a default for the cloud, which an edge passes over.
+    """
+    edge, access, fallback = cfg.hybrid.edge, cfg.access, cfg.hybrid.fallback.kind
+    provider = cfg.generation.provider if "provider" in cfg.generation.model_fields_set else "llamacpp"
+    query_model, redis = cfg.query_model.provider, cfg.cache.redis
+    alone = "an edge asks callers for no key yet, so it answers this machine alone"
+    for key, sound, value, problem, legal in (
+        ("hybrid.edge.hosts", edge.hosts == ("local",), ", ".join(edge.hosts), "only one host is supported", "[local]"),
+        ("hybrid.edge.bind", _loopback(edge.bind), edge.bind, alone, "127.0.0.1, ::1"),
+        ("hybrid.fallback.kind", fallback == "none", fallback, "the cloud half isn't supported", "none"),
+        ("generation.provider", provider == "llamacpp", provider, "an edge answers through llama.cpp", "llamacpp"),
+        (
             "queryModel.provider",
-            cfg.query_model.provider,
-            "an edge has no model that reads the query; legal: none",
-            "`pulumi config set --path queryModel.provider none`",
-        )
+            query_model == "none",
+            query_model,
+            "an edge has no model that reads the query",
+            "none",
+        ),
+        ("cache.redis", redis == "none", redis, "an edge has no Redis", "none"),
+        ("access.publicIngress", access.public_ingress, "false", alone, "true"),
+        ("access.allowedCidrs", not access.allowed_cidrs, ", ".join(access.allowed_cidrs), alone, "[]"),
+    ):
+        if not sound:
+            yield Mistake(key, value, f"{problem}; legal: {legal}", _fix(key, legal))
+
+
+def _fix(key: str, legal: str) -> str:
+    if legal.startswith("["):  # a list is written as a whole, or left to its default
+        return f"`pulumi config rm --path {key}`"
+    return f"`pulumi config set --path {key} {legal.partition(',')[0]}`"

@@ -21,7 +21,6 @@ LISTS = (
     ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
     ("ec2", "describe_addresses", "Addresses", "AllocationId"),
     ("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
-    ("ec2", "describe_volumes", "Volumes", "VolumeId"),
     ("ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     ("ecr", "describe_repositories", "repositories", "repositoryName"),
     ("ecs", "list_task_definitions", "taskDefinitionArns", ""),
@@ -50,7 +49,8 @@ def census(region: str) -> set[tuple[str, str]]:
     found |= _with_states(region)
     kms = boto3.client("kms", region_name=region)
     for key in kms.list_keys()["Keys"]:
-        if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
+        meta = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        if meta["KeyState"] != "PendingDeletion" and not meta["Description"].startswith("Default master key"):
             found.add(("kms.Keys", key["KeyId"]))
     acls = boto3.client("wafv2", region_name=region).list_web_acls(Scope="REGIONAL")["WebACLs"]
     found |= {("wafv2.WebACLs", each["Id"]) for each in acls}
@@ -65,7 +65,17 @@ def _with_states(region: str) -> set[tuple[str, str]]:
     nats = [each for each in ec2.describe_nat_gateways()["NatGateways"] if each["State"] != "deleted"]
     endpoints = [each for each in ec2.describe_vpc_endpoints()["VpcEndpoints"] if each["State"].lower() != "deleted"]
     instances = [each for group in ec2.describe_instances()["Reservations"] for each in group["Instances"]]
-    running = [each for each in instances if each["State"]["Name"] not in {"terminated", "shutting-down"}]
+    # the emulator leaves the instances of an Auto Scaling group that was deleted by force; AWS terminates them
+    groups = boto3.client("autoscaling", region_name=region).describe_auto_scaling_groups()["AutoScalingGroups"]
+    alive = {None, *(each["AutoScalingGroupName"] for each in groups)}
+    gone = {each["InstanceId"] for each in instances if _group_of(each) not in alive}
+    ended = {"terminated", "shutting-down"}
+    running = [each for each in instances if each["State"]["Name"] not in ended and each["InstanceId"] not in gone]
+    disks = [
+        each
+        for each in ec2.describe_volumes()["Volumes"]
+        if not {attached["InstanceId"] for attached in each["Attachments"]} & gone
+    ]
     # the emulator keeps the interface of a deleted NAT gateway; on AWS none outlives its subnet
     subnets = {each["SubnetId"] for each in ec2.describe_subnets()["Subnets"]}
     interfaces = [
@@ -76,7 +86,13 @@ def _with_states(region: str) -> set[tuple[str, str]]:
     return {
         *(("ec2.NatGateways", each["NatGatewayId"]) for each in nats),
         *(("ec2.VpcEndpoints", each["VpcEndpointId"]) for each in endpoints),
+        *(("ec2.Volumes", each["VolumeId"]) for each in disks),
         *(("ec2.Instances", each["InstanceId"]) for each in running),
         *(("ec2.NetworkInterfaces", each["NetworkInterfaceId"]) for each in interfaces),
         *(("ecs.clusters", each["clusterName"]) for each in clusters if each["status"] != "INACTIVE"),
     }
+
+
+def _group_of(instance: dict[str, Any]) -> str | None:
+    tags = {each["Key"]: each["Value"] for each in instance.get("Tags", [])}
+    return tags.get("aws:autoscaling:groupName")

@@ -63,7 +63,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, before: set[tuple[str, str]]
     made = Stack("dev-e2e", tmp_path_factory.mktemp("dev"))
     made.create("dev")
     yield made
-    made.run("destroy", "--yes", "--skip-preview", check=False)
+    if made.resources():  # a test failed on the way
+        made.run("destroy", "--yes", "--skip-preview", check=False)
 
 
 def client(service: str) -> Any:

@@ -43,9 +43,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory, zone: str, before: set[tuple
     made.set("service.image", DIGEST)
     made.up()
     yield made
-    made.set("protect", value=False)
-    made.up(check=False)
-    made.run("destroy", "--yes", "--skip-preview", check=False)
+    if made.resources():  # a test failed on the way
+        made.set("protect", value=False)
+        made.up(check=False)
+        made.run("destroy", "--yes", "--skip-preview", check=False)
 
 
 def client(service: str) -> Any:
@@ -68,7 +69,7 @@ def test_the_front_door_speaks_tls_behind_a_firewall(stack: Stack) -> None:
     attributes = elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
     assert {each["Key"]: each["Value"] for each in attributes}["deletion_protection.enabled"] == "true"
     acl = client("wafv2").get_web_acl_for_resource(ResourceArn=balancer["LoadBalancerArn"])["WebACL"]
-    assert len(acl["Rules"]) == 4
+    assert len(acl["Rules"]) == 5
 
 
 def test_the_name_points_at_the_front_door(stack: Stack, zone: str) -> None:
@@ -97,7 +98,7 @@ def test_the_scan_finds_nothing_that_is_not_waived(stack: Stack, tmp_path: Path)
 
 
 def test_a_protected_stack_refuses_to_be_destroyed(stack: Stack) -> None:
-    done = stack.run("destroy", "--yes", "--skip-preview", "--preview-only", check=False)
+    done = stack.run("destroy", "--preview-only", check=False)
     assert done.returncode != 0
     assert "protect" in done.stdout + done.stderr
 

@@ -34,9 +34,9 @@ def stack_file(stack: str) -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"])
 
 
-def run(config: dict[str, Any], *, stack: str = "local") -> tuple[Mocks, dict[str, Any]]:
+def run(config: dict[str, Any], *, stack: str = "local", mocks: Mocks | None = None) -> tuple[Mocks, dict[str, Any]]:
     """The program's resources and its stack outputs."""
-    mocks = Mocks()
+    mocks = mocks or Mocks()
     pulumi.runtime.set_mocks(mocks, project="rag-platform", stack=stack, preview=False)
     handed = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     pulumi.runtime.set_all_config(handed, [])

@@ -27,6 +27,14 @@ def test_bad_stack_is_refused_with_one_line_per_mistake(file: Path) -> None:
     assert "planted" not in str(caught.value).lower()
 
 
+@pytest.mark.parametrize("config", [None, [], "x", 3, True, [{"topology": "ecs"}], "planted: 1"])
+def test_a_config_that_is_no_mapping_is_a_mistake_like_any_other(config: object) -> None:
+    with pytest.raises(ConfigErrors, match=r"^config: must be a mapping of keys; write `config:`") as caught:
+        parse(config, stack="local")
+    assert len(caught.value.mistakes) == 1
+    assert "planted" not in str(caught.value)
+
+
 def test_an_error_never_holds_the_value_of_a_secret() -> None:
     tree = {"topology": "hybrid", "hybrid": {"fallback": {"kind": "none"}}, "secrets": {"openaiApiKey": ["planted"]}}
     with pytest.raises(ConfigErrors) as caught:

@@ -217,6 +217,7 @@ def test_firewall_has_the_managed_groups_and_a_rate(prod: offline.Program) -> No
     assert [rule["name"] for rule in rules] == [
         "rate",
         "AWSManagedRulesAmazonIpReputationList",
+        "AWSManagedRulesAnonymousIpList",
         "AWSManagedRulesKnownBadInputsRuleSet",
         "AWSManagedRulesCommonRuleSet",
     ]

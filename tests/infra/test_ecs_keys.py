@@ -151,7 +151,7 @@ def declared(config: dict[str, Any]) -> dict[tuple[str, str], str]:
             [each.inputs, each.protect], sort_keys=True, default=str
         )
         for each in made.resources
-        if each.custom
+        if each.custom or each.type == "pulumi:providers:aws"  # the provider carries the tags
     }
 
 

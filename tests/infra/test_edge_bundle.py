@@ -148,6 +148,7 @@ def test_a_failed_build_is_one_line_and_leaves_no_folder(
     assert not (root / ".edge").exists()
 
 
-def test_a_missing_source_names_the_key(provider: EdgeBundleProvider) -> None:
-    (failure,) = provider.check({}, {"home": ".edge/test", "source": "nowhere", "index": "sq8"}).failures
-    assert failure.reason.startswith("hybrid.edge.source = nowhere: no such file or folder")
+@pytest.mark.parametrize("source", ["nowhere", "docs/a.md"])
+def test_a_source_that_is_no_folder_names_the_key(provider: EdgeBundleProvider, source: str) -> None:
+    (failure,) = provider.check({}, {"home": ".edge/test", "source": source, "index": "sq8"}).failures
+    assert failure.reason.startswith(f"hybrid.edge.source = {source}: no such folder; `pulumi config set --path")

@@ -11,7 +11,7 @@ import pytest
 
 from infra.config import Topology
 from infra.topologies import TOPOLOGIES, load
-from tests.infra.mocked_program import ROOT, run, stack_file
+from tests.infra.mocked_program import ROOT, Mocks, run, stack_file
 from tests.infra.test_delivery import NAMES
 
 
@@ -20,6 +20,10 @@ def with_hybrid(**changes: Any) -> dict[str, Any]:
     block = config["rag-platform:hybrid"]
     edge = {**block["edge"], **changes.pop("edge", {})}
     return {**config, "rag-platform:hybrid": {**block, **changes, "edge": edge}}
+
+
+def also(**sections: Any) -> dict[str, Any]:
+    return stack_file("local") | {f"rag-platform:{name}": value for name, value in sections.items()}
 
 
 def test_the_program_exports_every_name_of_the_delivery() -> None:
@@ -46,7 +50,24 @@ def test_the_service_answers_from_the_bundle_and_from_llama_on_loopback() -> Non
     assert service["environment"]["RAG_BUNDLE_DIR"] == "rag-platform-local-bundle-path"
     assert service["environment"]["RAG_LLAMACPP_URL"] == "http://127.0.0.1:9999"
     assert llama["args"][-8:] == ["--host", "127.0.0.1", "--port", "9999", "--context", "2048", "--threads", "2"]
-    assert service["stopWaitS"] >= 45
+
+
+@pytest.mark.parametrize(
+    ("deadline_s", "graceful", "stop_s"), [(120, "125", 140), (0.5, "5.5", 21), (3600, "3605", 3620)]
+)
+def test_a_request_in_flight_is_finished_before_the_service_is_killed(
+    deadline_s: float, graceful: str, stop_s: int
+) -> None:
+    mocks, _ = run(with_hybrid(edge={"deadlineSeconds": deadline_s}))
+    _, service = mocks.registered["rag-platform-local-service"].inputs["programs"]
+    assert service["environment"]["RAG_GRACEFUL_S"] == graceful
+    assert service["stopWaitS"] == stop_s
+
+
+@pytest.mark.parametrize("source", [None, "my-documents"])
+def test_the_delivery_says_which_documents_were_indexed(source: str | None) -> None:
+    _, outputs = run(with_hybrid(edge={"source": source}))
+    assert outputs["jobs"]["source"] == source
 
 
 def test_no_input_holds_a_path_of_this_machine() -> None:
@@ -56,7 +77,7 @@ def test_no_input_holds_a_path_of_this_machine() -> None:
 
 @pytest.mark.parametrize(
     ("bind", "url"),
-    [("0.0.0.0", "http://127.0.0.1:8080"), ("10.0.0.5", "http://10.0.0.5:8080"), ("::1", "http://[::1]:8080")],  # noqa: S104
+    [("127.0.0.1", "http://127.0.0.1:8080"), ("127.0.0.5", "http://127.0.0.5:8080"), ("::1", "http://[::1]:8080")],
 )
 def test_the_address_is_one_that_can_be_opened(bind: str, url: str) -> None:
     _, outputs = run(with_hybrid(edge={"bind": bind}))
@@ -73,9 +94,60 @@ def test_every_mistake_is_one_line_without_a_traceback() -> None:
     assert any("hybrid.edge.llmPort" in line and "99999" in line for line in lines)
 
 
-def test_what_cannot_be_built_yet_is_refused_not_left_out() -> None:
-    with pytest.raises(pulumi.RunError, match=r"hybrid\.edge\.hosts.*only the host `local`"):
-        run(with_hybrid(edge={"hosts": ["ssh://edge@device"]}))
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    (with_hybrid(edge={"hosts": ["ssh://edge@device"]}), "hybrid.edge.hosts = ssh://edge@device", "[local]"),
+    (with_hybrid(edge={"hosts": ["local", "one"]}), "hybrid.edge.hosts = local, one", "[local]"),
+    (with_hybrid(edge={"bind": "0.0.0.0"}), "hybrid.edge.bind = 0.0.0.0", "127.0.0.1, ::1"),  # noqa: S104
+    (with_hybrid(edge={"bind": "10.0.0.5"}), "hybrid.edge.bind = 10.0.0.5", "127.0.0.1, ::1"),
+    (with_hybrid(edge={"bind": "::"}), "hybrid.edge.bind = ::", "127.0.0.1, ::1"),
+    (with_hybrid(edge={"bind": "::1%lo"}), "hybrid.edge.bind = ::1%lo", "127.0.0.1, ::1"),
+    (
+        with_hybrid(edge={"privacy": "allow-cloud"}, fallback={"kind": "service", "url": "https://x.example.com"}),
+        "hybrid.fallback.kind = service",
+        "none",
+    ),
+    (also(generation={"provider": "openai"}), "generation.provider = openai", "llamacpp"),
+    (also(generation={"provider": "sagemaker"}), "generation.provider = sagemaker", "llamacpp"),
+    (also(generation={"provider": "none"}), "generation.provider = none", "llamacpp"),
+    (also(queryModel={"provider": "openai"}), "queryModel.provider = openai", "none"),
+    (also(cache={"redis": "elasticache"}), "cache.redis = elasticache", "none"),
+    (also(cache={"redis": "self-hosted"}), "cache.redis = self-hosted", "none"),
+    (also(access={"allowedCidrs": ["10.0.0.0/8"]}), "access.allowedCidrs = 10.0.0.0/8", "[]"),
+]
+
+
+@pytest.mark.parametrize(("config", "said", "legal"), REFUSED, ids=[said for _, said, _ in REFUSED])
+def test_what_cannot_be_built_yet_is_refused_in_one_line_not_left_out(
+    config: dict[str, Any], said: str, legal: str
+) -> None:
+    with pytest.raises(pulumi.RunError) as failure:
+        run(config)
+    (line,) = str(failure.value).splitlines()
+    assert line.startswith(f"{said}: ")
+    assert f"; legal: {legal}; `pulumi config " in line
+
+
+def test_an_edge_closed_to_the_public_is_told_once_for_each_key() -> None:
+    with pytest.raises(pulumi.RunError) as failure:
+        run(also(access={"publicIngress": False, "allowedCidrs": ["10.0.0.0/8"]}))
+    assert [line.partition(" = ")[0] for line in str(failure.value).splitlines()] == [
+        "access.publicIngress",
+        "access.allowedCidrs",
+    ]
+
+
+def test_nothing_is_registered_where_something_is_refused() -> None:
+    mocks = Mocks()
+    with pytest.raises(pulumi.RunError):
+        run(also(cache={"redis": "elasticache"}), mocks=mocks)
+    assert mocks.registered == {}
+
+
+def test_the_defaults_of_the_cloud_are_not_refused_and_the_edge_has_no_cache() -> None:
+    mocks, _ = run({"rag-platform:topology": "hybrid", "rag-platform:hybrid": {"fallback": {"kind": "none"}}})
+    _, service = mocks.registered["rag-platform-local-service"].inputs["programs"]
+    assert service["environment"]["RAG_CACHE"] == "none"
+    assert service["environment"]["RAG_GENERATOR"] == "llamacpp"
 
 
 def test_every_registered_topology_is_a_word_of_the_config_and_loads() -> None:

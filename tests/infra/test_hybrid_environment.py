@@ -57,6 +57,12 @@ def test_no_secret_and_no_credential_is_among_the_plain_values(topology: str) ->
     assert not [name for name in found.plain if name.startswith("AWS_") and name != "AWS_REGION"]
 
 
+@pytest.mark.parametrize("topology", ["ecs", "eks", "lambda"])
+def test_only_an_edge_is_told_how_long_it_may_drain(topology: str) -> None:
+    assert "RAG_GRACEFUL_S" not in environment(topology).plain
+    assert "RAG_GRACEFUL_S" in environment("hybrid").plain
+
+
 def test_lambda_sets_its_region_itself() -> None:
     assert "AWS_REGION" not in environment("lambda").plain
     assert environment("ecs").plain["AWS_REGION"] == "eu-north-1"
@@ -74,6 +80,7 @@ def test_the_edge_has_its_own_deadline_and_needs_no_secret(monkeypatch: pytest.M
     found = edge_environment(parse(stack_file("local"), stack="local"), "bundle")
     settings = read_by_the_service(found, monkeypatch)
     assert settings.deadline_s == 120
+    assert settings.graceful_s == 125
     assert settings.privacy == "local-only"
     assert settings.vector_store == "faiss"
     assert found.secrets == {}
