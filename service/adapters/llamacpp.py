@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from service.adapters import chat_stream
+from service.adapters.chat_stream import STAGE
 from service.errors import StageUnavailable
-from service.ports import Delta, Usage
 
 if TYPE_CHECKING:
-    from service.ports import Message
+    from service.ports import Delta, Message
 
-STAGE = "generation"
 CONNECT_S = 2.0
 TOKENIZE_S = 5.0
 REPEAT_PENALTY = 1.1  # llama.cpp's own classic default: small models loop without it
@@ -62,18 +63,10 @@ class LlamaCpp:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        finished = False
-        try:
-            async with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
-                if response.is_error:
-                    raise _translate(response.status_code, await response.aread())
-                async for delta in _deltas(response):
-                    finished = finished or delta.usage is not None
-                    yield delta
-        except httpx.HTTPError as exc:
-            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
-        if not finished:
-            raise StageUnavailable(STAGE, "llama.cpp ended the answer before it was complete")
+        deltas = self._deltas(body)
+        async with aclosing(deltas), aclosing(chat_stream.in_order(deltas, backend="llama.cpp")) as ordered:
+            async for delta in ordered:
+                yield delta
 
     async def ping(self) -> None:
         """Raise StageUnavailable unless the model is loaded."""
@@ -92,30 +85,34 @@ class LlamaCpp:
         try:
             response = await self._client.post("/tokenize", json={"content": text}, timeout=TOKENIZE_S)
             response.raise_for_status()
+            return len(response.json()["tokens"])
         except httpx.HTTPError as exc:
             raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
-        return len(response.json()["tokens"])
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StageUnavailable(STAGE, "llama.cpp counted no tokens; is it llama.cpp's server?") from exc
 
+    async def _deltas(self, body: dict[str, Any]) -> AsyncGenerator[Delta]:
+        from httpx_sse import EventSource  # noqa: PLC0415 - loads when first used
 
-async def _deltas(response: httpx.Response) -> AsyncIterator[Delta]:
-    from httpx_sse import EventSource  # noqa: PLC0415 - loads when first used
-
-    async for event in EventSource(response).aiter_sse():
-        if event.data == "[DONE]":
-            return
         try:
-            chunk: dict[str, Any] = json.loads(event.data)
-        except ValueError as exc:
-            raise StageUnavailable(STAGE, "llama.cpp sent an event that is not JSON") from exc
-        if "error" in chunk:
-            raise StageUnavailable(STAGE, f"llama.cpp: {chunk['error'].get('message', 'error')}")
-        choice = (chunk.get("choices") or [{}])[0]
-        usage = chunk.get("usage")
-        text = (choice.get("delta") or {}).get("content") or ""
-        reason = choice.get("finish_reason")
-        if text or usage or reason:
-            counted = Usage(usage["prompt_tokens"], usage["completion_tokens"]) if usage else None
-            yield Delta(text, counted, reason if reason in {"stop", "length"} else None)
+            async with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
+                if response.is_error:
+                    raise _translate(response.status_code, await response.aread())
+                async for event in EventSource(response).aiter_sse():
+                    if event.data != "[DONE]":  # read on to the end: the connection is used again
+                        yield _parse(event.data)
+        except httpx.HTTPError as exc:
+            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+
+
+def _parse(data: str) -> Delta:
+    try:
+        chunk: dict[str, Any] = json.loads(data)
+    except ValueError as exc:
+        raise StageUnavailable(STAGE, "llama.cpp sent an event that is not JSON") from exc
+    if "error" in chunk:
+        raise StageUnavailable(STAGE, f"llama.cpp: {chunk['error'].get('message', 'error')}")
+    return chat_stream.openai_delta(chunk)
 
 
 def _translate(status: int, body: bytes) -> StageUnavailable:
