@@ -89,6 +89,12 @@ class Delivery(View):
     bundle: Bundle | None = None
     cost_tags: dict[str, str] | None = Field(default=None)
 
+    @property
+    def source(self) -> str | None:
+        """The folder of documents that an edge answers from; None where it is the demo corpus, or no edge."""
+        found = (self.jobs or {}).get("source")
+        return found if isinstance(found, str) else None
+
 
 def read_delivery(project: Project, stack: str, environ: Mapping[str, str]) -> Delivery:
     """The Delivery of `stack`.

@@ -58,15 +58,19 @@ def install() -> str:
         from pulumi.automation import PulumiCommand  # noqa: PLC0415 - only where no CLI is there yet
 
         command = PulumiCommand.install(root=str(ROOT))
-    except (urllib.error.URLError, OSError) as exc:
-        say(f"Pulumi's installer is out of reach ({exc}); building the CLI from its Go modules (a few minutes, once)")
+    except (urllib.error.URLError, OSError, subprocess.CalledProcessError) as exc:
+        say(f"Pulumi's installer failed ({exc}); building the CLI from its Go modules (a few minutes, once)")
         build()
         return f"pulumi {_output([str(BIN / 'pulumi'), 'version'])} built at {BIN}"
     return f"pulumi {command.version} installed at {BIN}"
 
 
 def build() -> None:
-    """Build the CLI and its Python language host; the sums of every module are in go.sum."""
+    """Build the CLI and its Python language host; the sums of every module are in go.sum.
+
+    Raises:
+        SystemExit: Go is missing or failed; the message says what to do.
+    """
     go = shutil.which("go")
     if go is None or version_of(_output([go, "version"])) < LEAST_GO:
         sys.exit(
@@ -79,11 +83,10 @@ def build() -> None:
         ("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"),
     ):
         say(f"building {module}")
-        version = _output([go, "list", "-m", "-f", "{{.Version}}", _module_of(package)], cwd=TOOLS / module)
+        version = _go([go, "list", "-m", "-f", "{{.Version}}", _module_of(package)], TOOLS / module)
         stamp = f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
-        command = [go, "build", "-ldflags", stamp, "-o", str(BIN / module), package]
-        subprocess.run(command, cwd=TOOLS / module, check=True)
-    source = Path(_output([go, "list", "-m", "-f", "{{.Dir}}", SDK], cwd=TOOLS / "pulumi"))
+        _go([go, "build", "-ldflags", stamp, "-o", str(BIN / module), package], TOOLS / module)
+    source = Path(_go([go, "list", "-m", "-f", "{{.Dir}}", SDK], TOOLS / "pulumi"))
     for script in SCRIPTS:
         target = BIN / Path(script).name
         target.unlink(missing_ok=True)
@@ -98,6 +101,18 @@ def say(line: str) -> None:
 
 def _module_of(package: str) -> str:
     return SDK if package.startswith(SDK) else "github.com/pulumi/pulumi/pkg/v3"
+
+
+def _go(command: Sequence[str], module: Path) -> str:
+    """What Go prints, run in the folder of a pinned module; its own words on stderr are passed on as they come."""
+    done = subprocess.run(command, cwd=module, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(
+            f"`go {command[1]}` of {module.name} ended with code {done.returncode}, its reason is above: check that "
+            "the addresses in `go env GOPROXY` can be reached and the disk has 2 GB free, then run `make tools` again, "
+            "or install Pulumi (https://www.pulumi.com/docs/install/)"
+        )
+    return done.stdout.strip()
 
 
 def _output(command: Sequence[str], cwd: Path | None = None) -> str:

@@ -5,7 +5,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . tools/activate.sh # its function `pulumi` does not reach a child process, so it is sourced here again
 action=${1:-} stack=${2:-local}
 
-exists() { pulumi stack --stack "$stack" --show-name >/dev/null 2>&1; }
+# Whether the stack is there. What keeps pulumi from telling (backend, login) ends the script: it is no "no".
+exists() {
+  local said
+  said=$(pulumi stack --stack "$stack" --show-name --non-interactive 2>&1) && return
+  case $said in *"no stack named"*) return 1 ;; esac
+  printf '%s\n' "$said" "tools/stack.sh: can't tell whether there is a stack $stack; check \`pulumi whoami -v\`" >&2
+  exit 3
+}
 
 case $action in
   up)

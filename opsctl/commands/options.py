@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -15,9 +16,24 @@ AnyCommand = TypeVar("AnyCommand", bound="Callable[..., Any]")
 
 
 def _http_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).hostname):
+    if value is None:
+        return None
+    try:
+        import httpx  # noqa: PLC0415 - the client that will be given the address; help must not wait for it
+
+        parts, port = urlsplit(value), urlsplit(value).port
+        _ = httpx.URL(value).host
+    except (ValueError, httpx.InvalidURL) as exc:  # port and host are checked only when they are read
+        raise click.BadParameter(f"'{value}' is no address: {exc}", ctx=ctx, param=param) from exc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise click.BadParameter(f"'{value}' is not like https://host", ctx=ctx, param=param)
-    return value.rstrip("/") if value else None
+    return value.rstrip("/")
+
+
+def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):  # FloatRange lets nan pass, which is neither above nor below anything
+        raise click.BadParameter(f"{value} is not a number of seconds", ctx=ctx, param=param)
+    return value
 
 
 def output_option(command: AnyCommand) -> AnyCommand:
@@ -45,7 +61,7 @@ def golden_option(command: AnyCommand) -> AnyCommand:
         "--golden",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         help="Questions and the titles of their right documents (YAML). Default: those of the demo corpus for "
-        "the local stack or --url, and questions made from the deployment's own documents for another stack.",
+        "--url and for a local stack without documents of its own, else questions made from what it holds.",
     )
     return option(command)
 
@@ -56,6 +72,7 @@ def request_limit_option(command: AnyCommand) -> AnyCommand:
         "--timeout",
         "limit_s",
         type=click.FloatRange(min=0, min_open=True),
+        callback=_finite,
         default=150,  # above the edge's own deadline of 120 s: two cores decode a few tokens a second
         show_default=True,
         help="Seconds that one request of the smoke test may take.",
@@ -77,6 +94,7 @@ def deployment_options(command: AnyCommand) -> AnyCommand:
                 "--settle-timeout",
                 "settle_limit_s",
                 type=click.FloatRange(min=0, min_open=True),
+                callback=_finite,
                 default=900,
                 show_default=True,
                 help="Seconds that the rollout may take.",

@@ -12,7 +12,7 @@ from opsctl.commands.options import golden_option, output_option, request_limit_
 from opsctl.errors import CheckFailed, NotDeployed
 from opsctl.output import data_console, talk_console, write_json
 from opsctl.project import LOCAL_STACK, find_project
-from opsctl.smoke.golden import load_golden
+from opsctl.smoke.golden import questions_for
 from opsctl.smoke.report import document, show
 from opsctl.smoke.run import Target, smoke
 from opsctl.stack import read_delivery
@@ -41,9 +41,8 @@ def smoke_test(*, stack: str, url: str | None, golden: Path | None, limit_s: flo
       opsctl smoke-test --url http://127.0.0.1:8080 --output json
     """  # noqa: D301 - click reads \b
     settings = environment.load()
-    asked = golden is not None or url is not None or stack == LOCAL_STACK
-    questions = load_golden(golden) if asked else ()
-    target = _target(stack, url, settings)
+    target, demo = _target(stack, url, settings)
+    questions = questions_for(golden, demo=demo)
     report = asyncio.run(smoke(target, questions, limit_s=limit_s, talk=talk_console(settings)))
     if form == "json":
         write_json(document(report))
@@ -56,13 +55,15 @@ def smoke_test(*, stack: str, url: str | None, golden: Path | None, limit_s: flo
         )
 
 
-def _target(stack: str, url: str | None, settings: Settings) -> Target:
+def _target(stack: str, url: str | None, settings: Settings) -> tuple[Target, bool]:
+    """Whom to ask, and whether the answers come from the demo corpus."""
     if url is not None:
-        return Target(url, api_key=settings.api_key)
+        return Target(url, api_key=settings.api_key), True
     delivery = read_delivery(find_project(), stack, settings.environ)
     if delivery.url is None:
         raise NotDeployed(
             f"stack '{stack}' has no url: its workload isn't deployed yet",
             next_step=f"run `opsctl deploy --stack {stack}`",
         )
-    return Target(delivery.url.rstrip("/"), stack=stack, api_key=settings.api_key)
+    demo = stack == LOCAL_STACK and delivery.source is None
+    return Target(delivery.url.rstrip("/"), stack=stack, api_key=settings.api_key), demo

@@ -15,7 +15,7 @@ from opsctl.deploy.running import FINDERS, settle
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
 from opsctl.project import LOCAL_STACK, forget_salt
-from opsctl.smoke.golden import load_golden
+from opsctl.smoke.golden import questions_for
 from opsctl.smoke.run import Target, smoke
 from opsctl.stack import Release, read_delivery
 
@@ -159,8 +159,8 @@ class Deployment:
         url = self.options["url"] or delivery.url
         if url is None:
             raise NotDeployed(f"stack '{self.stack}' has no url", next_step="set `domain`, or give --url")
-        given = self.options["golden"]
-        questions = load_golden(given) if given is not None or self.stack == LOCAL_STACK else ()
+        demo = self.stack == LOCAL_STACK and delivery.source is None
+        questions = questions_for(self.options["golden"], demo=demo)
         target = Target(url.rstrip("/"), stack=self.stack, api_key=self.settings.api_key)
         report.smoke = asyncio.run(
             smoke(target, questions, limit_s=self.options["limit_s"], talk=self.talk, first_answer_s=FIRST_ANSWER_S)

@@ -56,7 +56,7 @@ def python(machine: Machine) -> Finding:
 def virtual_environment(machine: Machine) -> Finding:
     """A virtual environment that contains pip, which Pulumi's Python host calls."""
     if not machine.in_venv:
-        return Finding("virtual environment", ok=False, found="opsctl runs outside one", fix="make venv")
+        return Finding("virtual environment", ok=False, found="opsctl runs outside one", fix="make setup")
     if not machine.pip:
         return Finding("virtual environment", ok=False, found="no pip in it", fix="uv pip install pip")
     return Finding("virtual environment", ok=True, found="with pip")

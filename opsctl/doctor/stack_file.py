@@ -22,19 +22,22 @@ def local_listens(project: Project) -> tuple[tuple[Listen, ...], str | None]:
     file = project.root / f"Pulumi.{LOCAL_STACK}.yaml"
     edge, problem = Edge(), None
     try:
-        config = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))["config"]
-        encrypted = frozenset(key for key, value in config.items() if isinstance(value, dict) and "secure" in value)
-        edge = parse(config, stack=LOCAL_STACK, encrypted=encrypted).hybrid.edge
+        text = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        config = text.get("config") if isinstance(text, dict) else None
+        edge = parse(config, stack=LOCAL_STACK, encrypted=_encrypted(config)).hybrid.edge
     except ConfigErrors as exc:
         problem = "; ".join(str(mistake) for mistake in exc.mistakes)
     except OSError as exc:
         problem = f"{file.name}: {exc.strerror}"
     except (UnicodeDecodeError, YAMLError) as exc:
         problem = f"{file.name}: {' '.join(str(exc).split())}"
-    except (TypeError, KeyError, AttributeError):
-        problem = f"{file.name} has no mapping `config`"
     return (
         Listen(key="hybrid.edge.port", host=edge.bind, port=edge.port),
         Listen(key="hybrid.edge.llmPort", host="127.0.0.1", port=edge.llm_port),
         Listen(key="hybrid.edge.metricsPort", host=edge.bind, port=edge.metrics_port),
     ), problem
+
+
+def _encrypted(config: object) -> frozenset[str]:
+    pairs = config.items() if isinstance(config, dict) else ()
+    return frozenset(key for key, value in pairs if isinstance(value, dict) and "secure" in value)

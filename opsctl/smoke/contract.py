@@ -63,7 +63,7 @@ class RagAnswer(Body):
     """What /rag answers."""
 
     answer: Text
-    sources: Annotated[list[Source], Field(min_length=1)]
+    sources: list[Source]  # empty where nothing covers the question
     timings: Timings
     served_by: Literal["edge", "cloud"]
     cached: bool = False

@@ -19,13 +19,18 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Golden(BaseModel):
-    """One question and the title of its right document."""
+    """One question and the title of its right document.
+
+    Attributes:
+        cited: whether the answer must cite a source; a small model seldom does for a text that it does not know.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     question: Text
     title: Text
     collection: Text | None = None
+    cited: bool = False
 
     def names(self, title: str, collection: str) -> bool:
         """Whether a document is the right one; `-`, `_`, `.` and case are alike, as in distribution names."""
@@ -56,6 +61,15 @@ def load_golden(path: Path | None = None) -> tuple[Golden, ...]:
         raise NotUsable(
             f"--golden {path}: {wrong}", next_step="write `questions: [{question: ..., title: ...}]`"
         ) from exc
+
+
+def questions_for(given: Path | None, *, demo: bool) -> tuple[Golden, ...]:
+    """Those of `given`, else those of the demo corpus if the service answers from that one, else none.
+
+    Raises:
+        NotUsable: as `load_golden`.
+    """
+    return load_golden(given) if given is not None or demo else ()
 
 
 def _plain(title: str) -> str:

@@ -69,7 +69,7 @@ class Engine:
         done = subprocess.run(
             [binary, *words, "--non-interactive"],
             cwd=folder,
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=180,
@@ -83,7 +83,7 @@ class Engine:
         done = self.run(command, *words, *stack, check=check)
         return done.stdout + done.stderr
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         python = Path(sys.prefix, "bin")
         return {
             "HOME": str(Path.home()),
@@ -175,6 +175,22 @@ def test_the_outputs_are_the_delivery(up: Engine) -> None:
     outputs = json.loads(done.stdout)
     assert outputs["url"] == up.url
     assert outputs["topology"] == "hybrid"
+    assert outputs["jobs"]["source"] == str(up.home / "documents")
+
+
+def test_a_smoke_test_asks_about_its_own_documents(up: Engine) -> None:
+    done = subprocess.run(
+        [str(Path(sys.prefix, "bin", "opsctl")), "smoke-test", "--stack", up.name, "--output", "json"],
+        cwd=ROOT,
+        env=up.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    titles = {hit["title"] for check in json.loads(done.stdout)["checks"] for hit in check["evidence"].get("hits", ())}
+    assert titles == {"Supervision", "Weather"}
 
 
 def test_a_second_up_has_nothing_to_do(up: Engine) -> None:

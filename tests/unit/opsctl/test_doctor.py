@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +17,10 @@ from opsctl.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.unit.opsctl.conftest import Run
 
+ROOT = Path(__file__).parents[3]
 GOOD = Machine(
     python=(3, 11, 7),
     in_venv=True,
@@ -52,7 +54,7 @@ def test_a_good_machine_lacks_nothing() -> None:
 
 CASES: list[tuple[Callable[[Machine], Finding], Machine, str, str]] = [
     (checks.python, replace(GOOD, python=(3, 10, 4)), "3.10.4", "sudo apt-get install -y python3.11"),
-    (checks.virtual_environment, replace(GOOD, in_venv=False), "outside", "make venv"),
+    (checks.virtual_environment, replace(GOOD, in_venv=False), "outside", "make setup"),
     (checks.virtual_environment, replace(GOOD, pip=False), "no pip", "uv pip install pip"),
     (checks.make, without("make"), "absent", "sudo apt-get install -y make"),
     (checks.make, without("make", installer="brew"), "absent", "brew install make"),
@@ -80,6 +82,24 @@ def test_what_is_missing_is_named_with_the_command_that_fixes_it(
     assert (finding.ok, finding.required) == (False, True)
     assert found in finding.found
     assert fix in (finding.fix or "")
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_every_make_command_in_a_fix_is_a_target_of_the_makefile() -> None:
+    fixes = " | ".join(check(machine).fix or "" for check, machine, *_ in (*CASES, *OPTIONAL))
+    named = set(re.findall(r"(?:^|\W)make ([a-z-]+)", fixes))
+    assert named >= {"setup", "tools"}
+    assert named <= targets()
+
+
+def test_every_make_command_that_a_message_names_is_a_target_of_the_makefile() -> None:
+    sources = [*(ROOT / "opsctl").rglob("*.py"), *(ROOT / "infra").rglob("*.py"), *(ROOT / "tools").glob("*.*")]
+    named = {name for file in sources for name in re.findall(r"[`\"']make ([a-z-]+)", file.read_text())}
+    assert named >= {"setup", "tools", "up"}
+    assert named <= targets()
 
 
 OPTIONAL: list[tuple[Callable[[Machine], Finding], Machine, str]] = [
@@ -182,8 +202,11 @@ def test_ports_come_from_the_stack_file(tmp_path: Path) -> None:
         ("config: {rag-platform:topology: hybrid, rag-platform:hybird: {}}", "hybird"),
         ("config: {rag-platform:topology: hybrid, rag-platform:hybrid: {edge: {port: 80}}}", "hybrid.edge.port"),
         ("config: [", "while parsing"),
-        ("", "no mapping `config`"),
-        ("config: 3", "no mapping `config`"),
+        ("", "config: must be a mapping"),
+        ("- 1", "config: must be a mapping"),
+        ("config: 3", "config: must be a mapping"),
+        ("config: [1]", "config: must be a mapping"),
+        ("config: {1: 2, rag-platform:topology: lambda}", "1: a key must be text"),
     ],
 )
 def test_a_wrong_stack_file_is_one_line_and_the_default_ports_are_checked(

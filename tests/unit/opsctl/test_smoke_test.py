@@ -116,7 +116,7 @@ def test_an_empty_index_is_told(opsctl: Run, service: PlayedService) -> None:
     [
         ({"timings": {"total_ms": 1.0}}, "timings.self_query_ms (Field required)"),
         ({"answer": ""}, "answer"),
-        ({"sources": []}, "sources"),
+        ({"sources": []}, "/rag found nothing that covers the question 'What is FastAPI?'; fill the index"),
         ({"servedBy": "moon"}, "servedBy"),
         ({"requestId": None}, "requestId"),
         ({"answer": "It is fastapi."}, "cites none of its sources"),
@@ -221,6 +221,20 @@ def test_a_golden_file_replaces_the_demo_questions(opsctl: Run, service: PlayedS
     ended = smoke(opsctl, service, "--golden", str(file))
     assert ended.code == 0
     assert ended.document["checks"][NAMES.index("rag")]["evidence"]["question"] == "Who prints tables?"
+
+
+def test_an_answer_may_cite_nothing_where_the_question_does_not_demand_it(
+    opsctl: Run, service: PlayedService, tmp_path: Path
+) -> None:
+    (tmp_path / "golden.yaml").write_text("questions: [{question: What is FastAPI?, title: fastapi}]")
+    answering(service, answer="It is fastapi.")
+    ended = smoke(opsctl, service, "--golden", str(tmp_path / "golden.yaml"))
+    assert ended.code == 0
+    assert ended.document["checks"][NAMES.index("rag")]["summary"].endswith("; cites nothing")
+
+
+def test_the_demo_corpus_question_that_is_put_to_rag_demands_a_citation() -> None:
+    assert load_golden()[0].cited
 
 
 def test_without_golden_questions_the_text_of_a_document_must_find_its_own_document(service: PlayedService) -> None:

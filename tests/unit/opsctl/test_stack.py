@@ -14,7 +14,9 @@ from pydantic.alias_generators import to_camel
 from opsctl import stack
 from opsctl.errors import CloudRefused, NotDeployed, NotUsable, StackNotFound, TimedOut, ToolMissing
 from opsctl.project import Project, engine_environment, find_project, find_pulumi, forget_salt
+from opsctl.smoke.golden import load_golden
 from opsctl.stack import Delivery, read_delivery
+from tests.unit.opsctl.conftest import Reply, rag_answer, source
 
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import PlayedService, Run
@@ -204,6 +206,44 @@ def test_smoke_test_asks_the_url_of_the_stack(
     ended = opsctl("smoke-test", "--stack", "local", "-o", "json")
     assert ended.code == 0
     assert (ended.document["stack"], ended.document["url"]) == ("local", service.url)
+
+
+@pytest.mark.parametrize("jobs", [None, {"kind": "process", "source": None}])
+def test_a_local_stack_without_documents_of_its_own_is_asked_about_the_demo_corpus(
+    jobs: object, opsctl: Run, service: PlayedService, pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asked_of_the_local_stack(jobs, opsctl, service, pulumi, monkeypatch)
+    assert load_golden()[0].question in asked
+
+
+def test_a_local_stack_with_documents_of_its_own_is_asked_about_these(
+    opsctl: Run, service: PlayedService, pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = {"kind": "process", "command": ["python"], "source": "my-documents"}
+    asked = asked_of_the_local_stack(jobs, opsctl, service, pulumi, monkeypatch)
+    assert not set(asked) & {golden.question for golden in load_golden()}
+    assert asked.count("It often rains in Bergen.") == 2  # once to /search, once to /rag
+
+
+def asked_of_the_local_stack(
+    jobs: object, opsctl: Run, service: PlayedService, pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """What a smoke test asks; the service holds one document."""
+    document = source("Weather") | {"text": "It often rains in Bergen."}
+    asked: list[str] = []
+
+    def answer(body: dict[str, Any], good: Reply) -> Reply:
+        asked.append(body["query"])
+        return good if body["query"] else Reply(422, {"detail": "?"})
+
+    service.answers["/search"] = lambda body: answer(body, Reply(body={"results": [document]}))
+    service.answers["/rag"] = lambda body: answer(body, Reply(body=rag_answer("Weather")))
+    pulumi.says(OUTPUTS | {"url": service.url, "jobs": jobs})
+    monkeypatch.chdir(pulumi.project.root)
+    monkeypatch.setenv("PATH", PLAIN["PATH"])
+    ended = opsctl("smoke-test", "--stack", "local", "-o", "json")
+    assert ended.document["stack"] == "local"
+    return asked
 
 
 def test_smoke_test_of_a_first_phase_stack_says_what_to_run(
