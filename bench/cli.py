@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
-from paired import cpu_s, environment, paired
+from figures import Figure, Report, main, report
+from paired import cpu_s, paired
+from processes import environ
 
 GOAL = 1.3
+ROUNDS = 20
 BARE = """
 import click
 
@@ -27,27 +29,25 @@ if __name__ == "__main__":
 """
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    rounds = max(10, parser.parse_args().rounds)
+def run() -> Report:
     opsctl = Path(sys.executable).with_name("opsctl")
     with TemporaryDirectory() as folder:
         bare = Path(folder, "bare.py")
         bare.write_text(BARE, encoding="utf-8")
-        result = paired(
-            cpu_s([sys.executable, str(opsctl), "--help"]), cpu_s([sys.executable, str(bare), "--help"]), rounds=rounds
+        compared = paired(
+            cpu_s([sys.executable, str(opsctl), "--help"], environ()),
+            cpu_s([sys.executable, str(bare), "--help"], environ()),
+            rounds=ROUNDS,
+            unit="CPU s",
         )
-    document = {
-        "bench": "opsctl --help by a bare click script, CPU",
-        **result.document(),
-        "goal": GOAL,
-        "met": result.ratio <= GOAL,
-        "environment": environment("click", "rag-platform"),
-    }
-    print(json.dumps(document, indent=2))
-    return 0 if result.ratio <= GOAL else 1
+    figures = [
+        Figure("opsctl --help / bare click script", compared.ratio, "x CPU", at_most=GOAL),
+        Figure("opsctl --help", median(compared.a), "CPU s"),
+    ]
+    return report(
+        "What does opsctl add to click?", figures, details=compared.document(), versions=("click", "rag-platform")
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(run)

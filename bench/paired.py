@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median, quantiles
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -83,6 +83,17 @@ def wall_s(work: Callable[[], object]) -> Measure:
         started = perf_counter()
         work()
         return perf_counter() - started
+
+    return measure
+
+
+def cpu_here_s(work: Callable[[], object]) -> Measure:
+    """CPU seconds of a call in this process, all its threads together."""
+
+    def measure() -> float:
+        started = process_time()
+        work()
+        return process_time() - started
 
     return measure
 

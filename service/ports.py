@@ -180,6 +180,7 @@ class RemoteAnswer:
     sources: tuple[Hit, ...]
     usage: Usage
     cost_usd: Decimal | None
+    degraded: tuple[str, ...] = ()
 
 
 class RemoteService(Protocol):

@@ -29,8 +29,8 @@ class Deadline:
         return min(limit_s, self.remaining_s())
 
     def leaving(self, share: float) -> Deadline:
-        """The same start with less time: `share` of the whole is left for who comes after."""
-        return Deadline(self.total_s * (1 - share), self.started)
+        """The same with an earlier end: `share` of the time that is left is kept for who comes after."""
+        return Deadline(self.total_s - share * self.remaining_s(), self.started)
 
 
 async def within(deadline: Deadline, work: Awaitable[T], *, stage: str, limit_s: float | None = None) -> T:

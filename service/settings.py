@@ -140,6 +140,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.served_by == "edge" and self.privacy == "local-only":
+            away = {
+                "RAG_QUERY_MODEL=none": self.query_model != "none",
+                "RAG_GENERATOR=llamacpp": self.generator in {"openai", "sagemaker"},
+                "RAG_FALLBACK=none": self.fallback != "none",
+            }
+            if needed := [name for name, wrong in away.items() if wrong]:
+                raise ValueError(f"RAG_PRIVACY=local-only lets no query leave: set {', '.join(needed)}")
         if self.graceful_s <= self.deadline_s:
             raise ValueError("RAG_GRACEFUL_S must be above RAG_DEADLINE_S, or a drain cuts requests off")
         missing = [

@@ -108,11 +108,11 @@ class LlamaCpp:
 def _parse(data: str) -> Delta:
     try:
         chunk: dict[str, Any] = json.loads(data)
-    except ValueError as exc:
-        raise StageUnavailable(STAGE, "llama.cpp sent an event that is not JSON") from exc
-    if "error" in chunk:
-        raise StageUnavailable(STAGE, f"llama.cpp: {chunk['error'].get('message', 'error')}")
-    return chat_stream.openai_delta(chunk)
+        if "error" in chunk:
+            raise StageUnavailable(STAGE, f"llama.cpp: {chunk['error']['message']}")
+        return chat_stream.openai_delta(chunk)
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise StageUnavailable(STAGE, "llama.cpp sent what is no chat completion") from exc
 
 
 def _translate(status: int, body: bytes) -> StageUnavailable:

@@ -183,6 +183,8 @@ def _translated(stage: str, model: str) -> Iterator[None]:
         raise _error(stage, model, exc) from exc
     except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError, ValidationError) as exc:
         raise StageUnavailable(stage, f"{model} gave no whole answer ({type(exc).__name__})") from exc
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:  # JSON of another shape, or none
+        raise StageUnavailable(stage, f"{model}: what was sent is no completion; is OPENAI_BASE_URL right?") from exc
 
 
 def _error(stage: str, model: str, exc: openai.APIError) -> StageUnavailable:

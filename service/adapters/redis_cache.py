@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Self, cast
@@ -62,8 +63,14 @@ class RedisCache:
     async def lock(self, key: str, *, ttl_s: float) -> AsyncIterator[bool]:
         name = f"{key}:lock"
         lock = self._client.lock(name, timeout=_milliseconds(ttl_s) / 1000, blocking=False, thread_local=False)
-        with _translated():
-            held = await lock.acquire()
+        token = uuid.uuid4().hex.encode()
+        try:
+            with _translated():
+                held = await lock.acquire(token=token)
+        except BaseException:
+            lock.local.token = token  # the lock may have been taken although its reply never came
+            self._let_go(lock)
+            raise
         if not held:
             await self._until_free(name, ttl_s)
             yield False
@@ -71,11 +78,7 @@ class RedisCache:
         try:
             yield True
         finally:
-            # A task of its own: whoever is cancelled here must not leave the others waiting until the lock expires.
-            releasing = asyncio.create_task(_release(lock))
-            self._releasing.add(releasing)
-            releasing.add_done_callback(self._releasing.discard)
-            await asyncio.shield(releasing)
+            await asyncio.shield(self._let_go(lock))
 
     async def ping(self) -> None:
         with _translated():
@@ -86,6 +89,13 @@ class RedisCache:
         await asyncio.gather(*self._releasing)
         await self._client.aclose()
         await self._client.connection_pool.disconnect()
+
+    def _let_go(self, lock: Lock) -> asyncio.Task[None]:
+        """In a task of its own: whoever is cancelled must not leave the others waiting until the lock expires."""
+        releasing = asyncio.create_task(_release(lock))
+        self._releasing.add(releasing)
+        releasing.add_done_callback(self._releasing.discard)
+        return releasing
 
     async def _until_free(self, name: str, ttl_s: float) -> None:
         pause_s = FIRST_POLL_S

@@ -20,7 +20,7 @@ from botocore import parsers
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.eventstream import EventStreamBuffer, ParserError
-from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from httpx_sse import EventSource
 
 from service.adapters import chat_stream
@@ -165,7 +165,7 @@ class SageMaker:
                 raise NoCredentialsError
             name, region = self._meta.service_model.signing_name, self._meta.region_name
             SigV4Auth(credentials.get_frozen_credentials(), name, region).add_auth(request)
-        except BotoCoreError as exc:
+        except (BotoCoreError, ClientError) as exc:  # the latter where STS refuses to renew them
             raise StageUnavailable(
                 STAGE,
                 f"no AWS credentials ({type(exc).__name__}); give the task, pod or host a role that may invoke it",

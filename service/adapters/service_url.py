@@ -70,7 +70,7 @@ def _parse(body: dict[str, Any]) -> RemoteAnswer:
     cost = body["usage"]["costUsd"]
     return RemoteAnswer(
         text=str(body["answer"]),
-        citations=tuple(int(number) for number in body["citations"]),
+        citations=tuple(int(number) for number in body["citations"] if 1 <= int(number) <= len(body["sources"])),
         sources=tuple(
             Hit(
                 id=source["id"],
@@ -85,4 +85,5 @@ def _parse(body: dict[str, Any]) -> RemoteAnswer:
         ),
         usage=Usage(int(body["usage"]["inputTokens"]), int(body["usage"]["outputTokens"])),
         cost_usd=None if cost is None else Decimal(cost),
+        degraded=tuple(str(stage) for stage in body["degraded"]),
     )

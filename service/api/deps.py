@@ -5,6 +5,7 @@ All are coroutines, although none waits: FastAPI runs a plain function in a work
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -35,7 +36,14 @@ async def _request_id(request: Request) -> str:
     return request_id(request)
 
 
+async def _tenant(request: Request) -> str:
+    """Whom a cached answer may be shared with: the callers with the same credentials, never kept in the clear."""
+    said = request.headers.get("authorization", "")
+    return hashlib.sha256(said.encode()).hexdigest()[:32] if said else ""
+
+
 StateDep = Annotated[State, Depends(_state)]
 ReadyDep = Annotated[State, Depends(_ready)]
 DeadlineDep = Annotated[Deadline, Depends(_deadline)]
+TenantDep = Annotated[str, Depends(_tenant)]
 RequestId = Annotated[str, Depends(_request_id)]

@@ -105,13 +105,17 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     return _answer(request, body, dict(exc.headers or {}))
 
 
-async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
-    log.error("unexpected error in request %s", request_id(request), exc_info=exc)
-    body = Problem(
+def unexpected(exc: Exception, request_id: str) -> Problem:
+    """Log what nobody foresaw; its caller learns the request id and nothing else."""
+    log.error("unexpected error in request %s", request_id, exc_info=exc)
+    return Problem(
         type="about:blank",
         title="Internal error",
         status=500,
         detail="the service's log has the cause under this request id",
-        request_id=request_id(request),
+        request_id=request_id,
     )
-    return _answer(request, body)
+
+
+async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
+    return _answer(request, unexpected(exc, request_id(request)))

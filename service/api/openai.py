@@ -13,12 +13,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from service.api.deps import DeadlineDep, ReadyDep, RequestId
+from service.api.deps import DeadlineDep, ReadyDep, RequestId, TenantDep
 from service.api.disconnect import unless_gone
-from service.api.errors import openai_error
-from service.api.rag import EVENT_STREAM, source_of
+from service.api.errors import openai_error, unexpected
+from service.api.event_stream import EventStream
+from service.api.rag import source_of
 from service.api.schemas import MAX_QUERY_CHARS, Problem, Source
 from service.api.state import State
 from service.errors import BadRequest, RagError
@@ -64,11 +65,11 @@ class ChatRequest(BaseModel):
 
     model: str = MODEL
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    n: Literal[1] = 1
+    n: Literal[1] | None = None
 
 
 class ChoiceMessage(BaseModel):
@@ -135,15 +136,20 @@ async def models() -> Models:
 
 @router.post("/chat/completions", response_model=ChatCompletion, responses=_ERRORS)
 async def chat_completions(
-    body: ChatRequest, request: Request, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId
+    body: ChatRequest,
+    request: Request,
+    state: ReadyDep,
+    deadline: DeadlineDep,
+    request_id: RequestId,
+    tenant: TenantDep,
 ) -> Response:
     """An answer from the documents, in OpenAI's shape; chunks where `stream` is true."""
-    events = state.answers.run(_question(body, state), deadline)
+    events = state.answers.run(_question(body, state, tenant), deadline)
     if body.stream:
         # The first event is awaited here, so that an error before it has its own status code.
         await unless_gone(request, anext(events))
         chunks = _chunks(events, body, state, request_id)
-        return StreamingResponse(chunks, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+        return EventStream(chunks, closing=events)
     answer = await unless_gone(request, last_of(events))
     state.telemetry.traced(answer.trace)
     completion = ChatCompletion(
@@ -157,7 +163,7 @@ async def chat_completions(
     return Response(completion.model_dump_json(by_alias=True), media_type="application/json")
 
 
-def _question(body: ChatRequest, state: State) -> Question:
+def _question(body: ChatRequest, state: State, tenant: str) -> Question:
     asked = next((message for message in reversed(body.messages) if message.role == "user"), None)
     content = asked.content if asked else None
     text = content if isinstance(content, str) else " ".join(part.text for part in content or ())
@@ -166,7 +172,7 @@ def _question(body: ChatRequest, state: State) -> Question:
         raise BadRequest("messages: the last user message is empty; it is the question")
     if len(text) > MAX_QUERY_CHARS:
         raise BadRequest(f"messages: the last user message has {len(text)} characters; {MAX_QUERY_CHARS} are allowed")
-    return Question(text, state.settings.top_k, max_tokens=body.max_completion_tokens or body.max_tokens)
+    return Question(text, state.settings.top_k, max_tokens=body.max_completion_tokens or body.max_tokens, tenant=tenant)
 
 
 def _usage(answer: Answer) -> ChatUsage:
@@ -209,6 +215,10 @@ async def _chunks(events: Events, body: ChatRequest, state: State, request_id: s
             yield b"data: [DONE]\n\n"
         except RagError as exc:
             yield b"data: " + openai_error(exc).model_dump_json().encode() + b"\n\n"
+        except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
+            unexpected(exc, request_id)
+            broken = RagError("internal error")
+            yield b"data: " + openai_error(broken).model_dump_json().encode() + b"\n\n"
 
 
 class _Chunk(BaseModel):

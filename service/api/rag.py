@@ -10,11 +10,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel, TypeAdapter
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from service.api.deps import DeadlineDep, ReadyDep, RequestId
+from service.api.deps import DeadlineDep, ReadyDep, RequestId, TenantDep
 from service.api.disconnect import unless_gone
-from service.api.errors import problem
+from service.api.errors import problem, unexpected
+from service.api.event_stream import EVENT_STREAM, EventStream
 from service.api.schemas import (
     Problem,
     RagRequest,
@@ -39,7 +40,6 @@ router = APIRouter(tags=["rag"])
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (413, 415, 422, 503)
 }
-EVENT_STREAM = "text/event-stream"
 _SOURCES = TypeAdapter(list[Source])
 
 
@@ -65,23 +65,28 @@ async def search(
 
 @router.post("/rag", response_model=RagResponse, responses=_ERRORS)
 async def rag(
-    body: RagRequest, request: Request, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId
+    body: RagRequest,
+    request: Request,
+    state: ReadyDep,
+    deadline: DeadlineDep,
+    request_id: RequestId,
+    tenant: TenantDep,
 ) -> Response:
     """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
-    question = _question(body, state)
+    question = _question(body, state, tenant)
     streamed = EVENT_STREAM in request.headers.get("accept", "").lower() if body.stream is None else body.stream
     if streamed:
         # The first event is awaited here, so that an error before it has its own status code.
         events = state.answers.run(question, deadline)
         first = await unless_gone(request, anext(events))
         stream = _encode(first, events, state, request_id)
-        return StreamingResponse(stream, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+        return EventStream(stream, closing=events)
     answer = await unless_gone(request, last_of(state.answers.run(question, deadline)))
     return _json(_response(answer, state, request_id))
 
 
-def _question(body: SearchRequest, state: State) -> Question:
-    return Question(body.query, body.top_k or state.settings.top_k, body.filters.author)
+def _question(body: SearchRequest, state: State, tenant: str = "") -> Question:
+    return Question(body.query, body.top_k or state.settings.top_k, body.filters.author, tenant=tenant)
 
 
 def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
@@ -121,6 +126,8 @@ async def _encode(first: Event, events: AsyncGenerator[Event], state: State, req
                 yield _event(event, state, request_id)
         except RagError as exc:
             yield _sse("error", problem(exc, request_id))
+        except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
+            yield _sse("error", unexpected(exc, request_id))
 
 
 def _event(event: Event, state: State, request_id: str) -> bytes:

@@ -6,12 +6,14 @@ second try. A cache that is down costs time, never the answer.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import unicodedata
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -21,6 +23,7 @@ from service.ports import Hit
 from service.rag import prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
 from service.rag.trace import Trace
+from service.resilience import within
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -30,6 +33,32 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 STAGE = "cache"
+CACHE_S = 1.0  # per call; the adapter's own limit is meant to end first
+RESERVE = 0.5  # share of the time left that waiting for somebody else's answer leaves for an own one
+
+# What shapes an answer besides the parts and the question.
+SHAPING = {
+    "candidates",
+    "collections",
+    "context_tokens",
+    "documents",
+    "expansions",
+    "fallback",
+    "fallback_url",
+    "generation_model",
+    "max_output_tokens",
+    "min_score",
+    "mongo_database",
+    "openai_base_url",
+    "openai_model_id",
+    "privacy",
+    "reranker_model",
+    "sagemaker_component",
+    "sagemaker_endpoint",
+    "served_by",
+}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,15 +113,22 @@ class Answers:
         """A kept answer; else the key, and whether the cache failed. The lock is held on return, in `stack`."""
         key = ""
         try:
-            key = cache_key(question, await self._parts.store.version(), self._parts, self._settings)
-            kept = _parse(await cache.get(key))
-            if kept is None:
+            version = await self._cached(deadline, self._parts.store.version())
+            key = cache_key(question, version, self._parts, self._settings)
+            kept = _parse(await self._cached(deadline, cache.get(key)))
+            until = deadline.leaving(RESERVE)
+            while kept is None and until.remaining_s() > 0:
                 lock = cache.lock(key, ttl_s=deadline.remaining_s())
-                first = await stack.enter_async_context(lock)
-                kept = None if first else _parse(await cache.get(key))
+                if await within(until, stack.enter_async_context(lock), stage=STAGE):
+                    break
+                # Whoever held it is done; where no answer was kept, the next one tries, and one at a time.
+                kept = _parse(await self._cached(deadline, cache.get(key)))
         except RagError:
             return None, key, True
         return kept, key, False
+
+    async def _cached(self, deadline: Deadline, work: Awaitable[T]) -> T:
+        return await within(deadline, work, stage=STAGE, limit_s=CACHE_S)
 
     async def _keep(self, cache: Cache, key: str, answer: Answer) -> bool:
         """Store a whole answer; False where the cache failed."""
@@ -106,8 +142,9 @@ class Answers:
             answer.finish_reason,
         )
         try:
-            await cache.set(key, _KEPT.dump_json(kept), ttl_s=self._settings.cache_ttl_s)
-        except RagError:
+            async with asyncio.timeout(CACHE_S):
+                await cache.set(key, _KEPT.dump_json(kept), ttl_s=self._settings.cache_ttl_s)
+        except (RagError, TimeoutError):
             return False
         return True
 
@@ -122,10 +159,8 @@ def cache_key(question: Question, index_version: str, parts: Parts, settings: Se
         "maxTokens": question.max_tokens,
         "tenant": question.tenant,
         "models": models,
-        "queryModel": settings.openai_model_id if parts.query_model else None,
-        "reranker": settings.reranker_model if parts.reranker else None,
-        "collections": settings.collections,
-        "remote": settings.fallback_url if parts.remote else None,
+        "parts": [part is not None for part in (parts.query_model, parts.reranker, parts.documents, parts.remote)],
+        "settings": settings.model_dump(mode="json", include=SHAPING),
         "prompt": prompt.VERSION,
         "index": index_version,
     }
@@ -133,8 +168,14 @@ def cache_key(question: Question, index_version: str, parts: Parts, settings: Se
 
 
 def normalised(query: str) -> str:
-    """Case, width and white space do not make another question."""
-    return " ".join(unicodedata.normalize("NFKC", query).casefold().split())
+    """Case, width and white space do not make another question; an exponent does."""
+    narrow = "".join(
+        unicodedata.normalize("NFKC", character)
+        if unicodedata.decomposition(character).startswith("<wide>")
+        else character
+        for character in query
+    )
+    return " ".join(unicodedata.normalize("NFC", narrow).casefold().split())
 
 
 def _parse(value: bytes | None) -> _Kept | None:

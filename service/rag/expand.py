@@ -22,6 +22,7 @@ async def variants(
     if model is None or count == 0:
         trace.skip(STAGE)
         return [query]
+    trace.add_cost(None)  # before the call: one that fails may be billed all the same
     with trace.timing(STAGE):
         try:
             expansion = await within(deadline, model.expand(query, count), stage=STAGE, limit_s=limit_s)
@@ -29,6 +30,5 @@ async def variants(
             trace.degrade(STAGE)
             return [query]
     trace.usage += expansion.usage
-    trace.add_cost(None)
     others = (variant.strip() for variant in expansion.variants)
     return list(dict.fromkeys([query, *(variant for variant in others if variant)]))[: count + 1]

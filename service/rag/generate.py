@@ -67,20 +67,25 @@ class ModelAnswerer:
 
     async def _generate(self, built: prompt.Prompt, trace: Trace, deadline: Deadline) -> AsyncGenerator[Delta]:
         """Deltas under the deadline; time spent by the consumer between them is not counted as generation."""
-        started = time.monotonic()
+        if self._metered:
+            trace.add_cost(None)  # before the call: one that fails may be billed all the same
+        waited_s = 0.0
         stream = self._generator.stream(built.messages, max_tokens=built.max_tokens)
-        with self._load.answering():
+        try:
             async with aclosing(stream):
                 while True:
-                    with trace.timing(STAGE):
-                        delta = await within(deadline, anext(stream, None), stage=STAGE)
+                    started = time.monotonic()
+                    try:
+                        with trace.timing(STAGE):
+                            delta = await within(deadline, anext(stream, None), stage=STAGE)
+                    finally:
+                        waited_s += time.monotonic() - started
                     if delta is None:
                         break
                     trace.usage += delta.usage or Usage()
                     yield delta
-        self._load.observe(time.monotonic() - started)
-        if self._metered:
-            trace.add_cost(None)
+        finally:
+            self._load.observe(waited_s)  # one that ran out of time tells the most
 
 
 class RemoteAnswerer:
@@ -104,11 +109,16 @@ class RemoteAnswerer:
         Raises:
             RagError: the other stack can't be reached or refused.
         """
+        spent = trace.cost_usd
+        trace.add_cost(None)  # until the answer says what it cost
         with trace.timing(STAGE):
             asking = self._remote.ask(question.text, top_k=question.top_k, author=question.author)
             remote = await within(deadline, asking, stage=STAGE)
         trace.usage += remote.usage
+        trace.cost_usd = spent
         trace.add_cost(remote.cost_usd)
+        for stage in remote.degraded:
+            trace.degrade(stage)
         yield Found(remote.sources)
         yield Token(remote.text)
         yield Answer(remote.text, remote.citations, remote.sources, trace, self.served_by)

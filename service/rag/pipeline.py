@@ -45,17 +45,23 @@ class Pipeline:
         finally:
             expanding.cancel()  # a refused filter pays for no expansion
         limit = question.top_k if parts.reranker is None else max(question.top_k, settings.candidates)
-        hits = await retrieve.search(
-            wordings,
-            embedder=parts.embedder,
-            store=parts.store,
-            collections=settings.collections,
-            limit=limit,
-            authors=authors,
-            trace=trace,
-            deadline=deadline,
-            limit_s=settings.search_timeout_s,
-        )
+
+        async def search(restricted_to: tuple[str, ...] | None) -> list[Hit]:
+            return await retrieve.search(
+                wordings,
+                embedder=parts.embedder,
+                store=parts.store,
+                collections=settings.collections,
+                limit=limit,
+                authors=restricted_to,
+                trace=trace,
+                deadline=deadline,
+                limit_s=settings.search_timeout_s,
+            )
+
+        hits = await search(authors)
+        if not hits and authors and question.author is None:
+            hits = await search(None)  # the author was a guess, and nothing is by them
         return await rerank.best(
             question.text,
             hits,

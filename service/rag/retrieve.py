@@ -41,14 +41,15 @@ async def search(
 
 
 def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
-    """Reciprocal rank fusion by id: sum of 1 / (RRF_K + rank); ties keep the higher cosine first."""
-    fused: dict[str, float] = {}
-    best: dict[str, Hit] = {}
+    """Reciprocal rank fusion by collection and id: sum of 1 / (RRF_K + rank); ties keep the higher cosine first."""
+    fused: dict[tuple[str, str], float] = {}
+    best: dict[tuple[str, str], Hit] = {}
     for ranking in rankings:
         for rank, hit in enumerate(ranking, start=1):
-            fused[hit.id] = fused.get(hit.id, 0.0) + 1 / (RRF_K + rank)
-            known = best.get(hit.id)
+            key = (hit.collection, hit.id)
+            fused[key] = fused.get(key, 0.0) + 1 / (RRF_K + rank)
+            known = best.get(key)
             if known is None or hit.score > known.score:
-                best[hit.id] = hit
+                best[key] = hit
     order = sorted(fused, key=lambda key: (fused[key], best[key].score), reverse=True)
     return [best[key] for key in order]

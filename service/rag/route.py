@@ -6,8 +6,6 @@ Deciding is pure; the pipeline tries the answerers in the order that this module
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ LONG_WORDS = 60  # beyond it a question carries a task that a small model loses 
 SUB_QUESTIONS = 2
 SURE_SCORE = 0.35  # best cosine below it: the edge's documents hardly cover the question
 DEADLINE_SHARE = 0.8  # an expected answer time beyond this share of what is left is a risk
-CLOUD_RESERVE = 0.35  # share of the request's time that the edge leaves for the cloud to answer after it
+CLOUD_RESERVE = 0.35  # share of the time left that the edge leaves for the cloud to answer after it
 
 _QUESTION_END = re.compile(r"\?(?=\s|$)")
 _ENUMERATED = re.compile(r"^\s*(?:\d+[.)]|[-*])\s", re.MULTILINE)
@@ -54,28 +52,18 @@ def order(reasons: Sequence[str], *, cloud_allowed: bool) -> tuple[str, ...]:
 
 
 class Load:
-    """How long an answer takes here now: a moving average, times the answers that wait for the same decoder."""
+    """How long an answer takes here now: a moving average that has the wait for the decoder in it."""
 
     WEIGHT = 0.3  # of the newest observation
 
     def __init__(self) -> None:
         self._average_s = 0.0
-        self._in_flight = 0
 
     def expected_s(self) -> float:
         """Seconds until an answer that starts now is complete; 0 before the first observation."""
-        return self._average_s * (self._in_flight + 1)
-
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Count the block as an answer in flight."""
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
+        return self._average_s
 
     def observe(self, seconds: float) -> None:
-        """A generation took `seconds`."""
+        """An answer waited `seconds` for its model in all."""
         known = self._average_s or seconds
         self._average_s = (1 - self.WEIGHT) * known + self.WEIGHT * seconds

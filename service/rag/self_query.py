@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.resilience import Deadline
 
 STAGE = "self_query"
-LOOKUP_S = 0.5
+LOOKUP_S = 1.0  # the adapter's own limit (RAG_MONGO_TIMEOUT_S) is meant to end first
 
 
 async def requested_authors(name: str, documents: Documents | None, deadline: Deadline) -> tuple[str, ...]:
@@ -37,11 +37,11 @@ async def guessed_authors(
     if model is None:
         trace.skip(STAGE)
         return None
+    trace.add_cost(None)  # before the call: one that fails may be billed all the same
     with trace.timing(STAGE):
         try:
             found = await within(deadline, model.self_query(query), stage=STAGE, limit_s=limit_s)
             trace.usage += found.usage
-            trace.add_cost(None)
             if found.author is None:
                 return None
             return await requested_authors(found.author, documents, deadline) or None

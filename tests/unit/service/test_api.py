@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.adapters.memory import MemoryCache
 from service.app import create_app
 from service.errors import StageUnavailable, UpstreamThrottled
 from service.parts import Parts
@@ -247,3 +248,30 @@ async def test_docs_are_served_only_where_they_are_asked_for(docs: bool, status:
 async def test_metrics_are_not_on_the_public_port() -> None:
     async with client() as http:
         assert (await http.get("/metrics")).status_code == 404
+
+
+async def test_a_stream_that_breaks_unforeseen_ends_with_an_error_event_that_shows_nothing() -> None:
+    generator = FakeGenerator(error=KeyError("planted-secret"), error_after=1)
+    async with client(generator=generator) as http:
+        response = await http.post("/rag", json={"query": "x", "stream": True})
+        chat = await http.post(
+            "/v1/chat/completions", json={"messages": [{"role": "user", "content": "x"}], "stream": True}
+        )
+    assert [name for name, _ in events(response.text)] == ["sources", "token", "error"]
+    assert '"error"' in chat.text
+    assert "[DONE]" not in chat.text
+    assert "planted-secret" not in response.text + chat.text
+
+
+async def test_callers_with_other_credentials_do_not_share_a_kept_answer() -> None:
+    generator = FakeGenerator()
+    async with client(generator=generator, cache=MemoryCache(entries=10)) as http:
+        callers = [{"authorization": "Bearer a"}, {"authorization": "Bearer b"}, {"authorization": "Bearer a"}, {}]
+        cached = [(await http.post("/rag", json={"query": "x"}, headers=who)).json()["cached"] for who in callers]
+    assert (cached, generator.calls) == ([False, False, True, False], 3)
+
+
+async def test_null_means_the_default_to_openais_clients() -> None:
+    async with client() as http:
+        body = {"messages": [{"role": "user", "content": "x"}], "stream": None, "n": None}
+        assert (await http.post("/v1/chat/completions", json=body)).status_code == 200

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.adapters.memory import MemoryCache
 from service.errors import StageUnavailable
 from service.parts import Parts
 from service.rag.cached import Answers, cache_key, normalised
@@ -47,12 +48,15 @@ class DictCache:
         lock = self.locks.setdefault(key, asyncio.Lock())
         first = not lock.locked()
         async with lock:
-            yield first
+            if first:
+                yield True
+        if not first:
+            yield False
 
     async def ping(self) -> None: ...
 
 
-def answers(cache: DictCache | None, settings: Settings = SETTINGS, **parts: Any) -> Answers:
+def answers(cache: DictCache | MemoryCache | None, settings: Settings = SETTINGS, **parts: Any) -> Answers:
     known: dict[str, Any] = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()}
     opened = Parts(**(known | parts), cache=cache)
     return Answers(Pipeline(opened, settings), opened, settings)
@@ -92,6 +96,41 @@ async def test_a_degraded_answer_is_not_kept() -> None:
     model = FakeQueryModel(error=StageUnavailable("query_expansion", "down"))
     await ask(answers(cache, query_model=model))
     assert cache.kept == {}
+
+
+async def test_a_crowd_is_not_let_loose_on_a_backend_that_fails() -> None:
+    together = most = 0
+
+    class Counting(FakeGenerator):
+        async def stream(self, messages: Any, *, max_tokens: int) -> Any:
+            nonlocal together, most
+            together += 1
+            most = max(most, together)
+            try:
+                await asyncio.sleep(0.01)
+                raise StageUnavailable("generation", "down")
+                yield  # makes this a generator
+            finally:
+                together -= 1
+
+    source = answers(MemoryCache(entries=10), generator=Counting())
+    results = await asyncio.gather(*(ask(source) for _ in range(20)), return_exceptions=True)
+    assert all(isinstance(result, StageUnavailable) for result in results)
+    assert most <= 2
+
+
+async def test_a_store_that_hangs_on_its_version_costs_a_second_and_not_the_answer() -> None:
+    class Hanging(FakeStore):
+        async def version(self) -> str:
+            await asyncio.sleep(60)
+            return "never"
+
+    result = await ask(answers(DictCache(), store=Hanging()))
+    assert (result.text, result.trace.degraded) == ("Supervisor controls processes [1].", ["cache"])
+
+
+def test_an_exponent_is_another_question() -> None:
+    assert normalised("What is 2\u2075?") != normalised("What is 25?")
 
 
 async def test_a_failed_answer_is_not_kept_and_frees_the_lock() -> None:
@@ -135,6 +174,8 @@ def key(question: Question = QUESTION, version: str = "v1", settings: Settings =
         {"generator": FakeGenerator(model_id="other")},
         {"query_model": FakeQueryModel()},
         {"settings": SETTINGS.model_copy(update={"collections": ("posts",)})},
+        {"settings": SETTINGS.model_copy(update={"min_score": 0.9})},
+        {"settings": SETTINGS.model_copy(update={"served_by": "edge"})},
     ],
 )
 def test_whatever_shapes_an_answer_is_in_its_key(changed: dict[str, Any]) -> None:

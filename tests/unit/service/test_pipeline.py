@@ -99,6 +99,12 @@ async def test_a_guessed_author_who_can_not_be_looked_up_is_dropped(documents: F
     assert result.trace.degraded == (["documents"] if documents.error else [])
 
 
+async def test_a_guessed_author_of_whom_nothing_is_found_is_dropped() -> None:
+    store = FakeStore([])
+    await ask(pipeline(store=store, query_model=FakeQueryModel(author="ada"), documents=None))
+    assert [call["authors"] for call in store.calls] == [("ada",), None]
+
+
 async def test_a_requested_author_is_never_dropped_when_the_lookup_fails() -> None:
     store = FakeStore()
     pipe = pipeline(store=store, documents=FakeDocuments(error=StageUnavailable("documents", "down")))

@@ -17,7 +17,14 @@ from service.resilience import Deadline
 from service.settings import Settings
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore, hit
 
-EDGE = Settings(vector_store="faiss", bundle_dir=Path("unused"), served_by="edge", privacy="allow-cloud")
+EDGE = Settings(
+    vector_store="faiss",
+    bundle_dir=Path("unused"),
+    served_by="edge",
+    privacy="allow-cloud",
+    generator="llamacpp",
+    llamacpp_url="http://unused",
+)
 LOCAL_ONLY = EDGE.model_copy(update={"privacy": "local-only"})
 EASY = Question("What controls processes?", top_k=3)
 HARD = Question("What controls processes? And who wrote it?", top_k=3)
@@ -27,13 +34,14 @@ DOWN = StageUnavailable("generation", "down")
 @dataclass
 class FakeRemote:
     error: Exception | None = None
+    degraded: tuple[str, ...] = ()
     asked: list[tuple[str, int, str | None]] = field(default_factory=list)
 
     async def ask(self, query: str, *, top_k: int, author: str | None) -> RemoteAnswer:
         self.asked.append((query, top_k, author))
         if self.error:
             raise self.error
-        return RemoteAnswer("From afar [1].", (1,), (hit("far"),), Usage(50, 5), Decimal("0.001"))
+        return RemoteAnswer("From afar [1].", (1,), (hit("far"),), Usage(50, 5), Decimal("0.001"), self.degraded)
 
     async def ping(self) -> None: ...
 
@@ -64,14 +72,31 @@ def test_nothing_leaves_where_privacy_forbids_it() -> None:
     assert route.order(["long"], cloud_allowed=False) == ("edge",)
 
 
-def test_expected_time_grows_with_the_answers_that_wait() -> None:
+def test_the_expected_time_follows_what_answers_took() -> None:
     load = route.Load()
     assert load.expected_s() == 0
     load.observe(10)
-    with load.answering():
-        assert load.expected_s() == pytest.approx(20)
+    assert load.expected_s() == 10
     load.observe(20)
     assert 10 < load.expected_s() < 20
+
+
+async def test_an_answer_that_ran_out_of_time_is_learnt_from() -> None:
+    remote = FakeRemote()
+    pipe = pipeline(remote=remote, generator=FakeGenerator(delay_s=60))
+    await last_of(pipe.run(EASY, Deadline(0.5)))  # waits for the edge, then goes to the cloud
+    edge = pipe._answerers["edge"]
+    assert edge.expected_s() > 0.2
+
+
+async def test_what_the_other_stack_did_without_is_said() -> None:
+    remote = FakeRemote(degraded=("reranking",))
+    assert (await ask(pipeline(remote=remote), HARD)).trace.degraded == ["reranking"]
+
+
+async def test_a_paid_call_that_failed_is_not_called_free() -> None:
+    result = await ask(pipeline(remote=FakeRemote(error=DOWN)), HARD)
+    assert (result.served_by, result.trace.cost_usd) == ("edge", None)
 
 
 def pipeline(settings: Settings = EDGE, **parts: Any) -> Pipeline:

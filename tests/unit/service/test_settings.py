@@ -91,6 +91,10 @@ def test_no_aws_credential_is_a_setting() -> None:
         ({"RAG_COLLECTIONS": ","}, "RAG_COLLECTIONS: .*at least 1 item"),
         ({"RAG_TOP_K": "21"}, "RAG_TOP_K: .*less than or equal to 20"),
         ({"RAG_DOCUMENTS": "bundle"}, "RAG_BUNDLE_DIR is required by RAG_DOCUMENTS=bundle"),
+        (
+            {"RAG_SERVED_BY": "edge", "RAG_QUERY_MODEL": "openai", "OPENAI_API_KEY": "k", "RAG_FALLBACK": "sagemaker"},
+            "RAG_PRIVACY=local-only lets no query leave: set RAG_QUERY_MODEL=none, RAG_FALLBACK=none",
+        ),
         ({"RAG_DEADLINE_S": "120"}, "RAG_GRACEFUL_S must be above RAG_DEADLINE_S"),
     ],
 )
