@@ -6,6 +6,7 @@ All are coroutines, although none waits: FastAPI runs a plain function in a work
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -28,22 +29,28 @@ async def _ready(request: Request) -> State:
     return state
 
 
-async def _deadline(request: Request) -> Deadline:
-    return Deadline(total_s=(await _state(request)).settings.deadline_s)
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a request for an answer comes with; `tenant` is whom the answer may be shared with."""
+
+    state: State
+    deadline: Deadline
+    request_id: str
+    tenant: str
 
 
-async def _request_id(request: Request) -> str:
-    return request_id(request)
+async def _call(request: Request) -> Call:
+    """One dependency in place of four: resolving one costs more than what any of them does."""
+    state = await _ready(request)
+    return Call(state, Deadline(state.settings.deadline_s), request_id(request), _tenant(request))
 
 
-async def _tenant(request: Request) -> str:
-    """Whom a cached answer may be shared with: the callers with the same credentials, never kept in the clear."""
+def _tenant(request: Request) -> str:
+    """Callers with the same credentials share answers; the credentials are never kept in the clear."""
     said = request.headers.get("authorization", "")
     return hashlib.sha256(said.encode()).hexdigest()[:32] if said else ""
 
 
 StateDep = Annotated[State, Depends(_state)]
 ReadyDep = Annotated[State, Depends(_ready)]
-DeadlineDep = Annotated[Deadline, Depends(_deadline)]
-TenantDep = Annotated[str, Depends(_tenant)]
-RequestId = Annotated[str, Depends(_request_id)]
+CallDep = Annotated[Call, Depends(_call)]

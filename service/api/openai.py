@@ -15,13 +15,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from service.api.deps import DeadlineDep, ReadyDep, RequestId, TenantDep
+from service.api.deps import Call, CallDep
 from service.api.disconnect import unless_gone
 from service.api.errors import openai_error, unexpected
 from service.api.event_stream import EventStream
 from service.api.rag import source_of
 from service.api.schemas import MAX_QUERY_CHARS, Problem, Source
-from service.api.state import State
 from service.errors import BadRequest, RagError
 from service.rag.events import Answer, Events, Question, Token
 from service.rag.pipeline import last_of
@@ -135,25 +134,17 @@ async def models() -> Models:
 
 
 @router.post("/chat/completions", response_model=ChatCompletion, responses=_ERRORS)
-async def chat_completions(
-    body: ChatRequest,
-    request: Request,
-    state: ReadyDep,
-    deadline: DeadlineDep,
-    request_id: RequestId,
-    tenant: TenantDep,
-) -> Response:
+async def chat_completions(body: ChatRequest, request: Request, call: CallDep) -> Response:
     """An answer from the documents, in OpenAI's shape; chunks where `stream` is true."""
-    events = state.answers.run(_question(body, state, tenant), deadline)
+    events = call.state.answers.run(_question(body, call), call.deadline)
     if body.stream:
         # The first event is awaited here, so that an error before it has its own status code.
         await unless_gone(request, anext(events))
-        chunks = _chunks(events, body, state, request_id)
-        return EventStream(chunks, closing=events)
+        return EventStream(_chunks(events, body, call), closing=events)
     answer = await unless_gone(request, last_of(events))
-    state.telemetry.traced(answer.trace)
+    call.state.telemetry.traced(answer.trace)
     completion = ChatCompletion(
-        id=f"chatcmpl-{request_id}",
+        id=f"chatcmpl-{call.request_id}",
         created=int(time.time()),
         model=body.model,
         choices=[Choice(message=ChoiceMessage(content=answer.text), finish_reason=answer.finish_reason)],
@@ -163,7 +154,7 @@ async def chat_completions(
     return Response(completion.model_dump_json(by_alias=True), media_type="application/json")
 
 
-def _question(body: ChatRequest, state: State, tenant: str) -> Question:
+def _question(body: ChatRequest, call: Call) -> Question:
     asked = next((message for message in reversed(body.messages) if message.role == "user"), None)
     content = asked.content if asked else None
     text = content if isinstance(content, str) else " ".join(part.text for part in content or ())
@@ -172,7 +163,8 @@ def _question(body: ChatRequest, state: State, tenant: str) -> Question:
         raise BadRequest("messages: the last user message is empty; it is the question")
     if len(text) > MAX_QUERY_CHARS:
         raise BadRequest(f"messages: the last user message has {len(text)} characters; {MAX_QUERY_CHARS} are allowed")
-    return Question(text, state.settings.top_k, max_tokens=body.max_completion_tokens or body.max_tokens, tenant=tenant)
+    max_tokens = body.max_completion_tokens or body.max_tokens
+    return Question(text, call.state.settings.top_k, max_tokens=max_tokens, tenant=call.tenant)
 
 
 def _usage(answer: Answer) -> ChatUsage:
@@ -181,10 +173,10 @@ def _usage(answer: Answer) -> ChatUsage:
     return ChatUsage(prompt_tokens=usage.input_tokens, completion_tokens=usage.output_tokens, total_tokens=total)
 
 
-async def _chunks(events: Events, body: ChatRequest, state: State, request_id: str) -> AsyncIterator[bytes]:
+async def _chunks(events: Events, body: ChatRequest, call: Call) -> AsyncIterator[bytes]:
     """OpenAI's chunks; a stream that breaks ends with an `error` object and without [DONE]."""
     shape = {
-        "id": f"chatcmpl-{request_id}",
+        "id": f"chatcmpl-{call.request_id}",
         "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": body.model,
@@ -202,7 +194,7 @@ async def _chunks(events: Events, body: ChatRequest, state: State, request_id: s
                     written += event.text
                     yield chunk(choices=[_delta({"content": event.text})])
                 elif isinstance(event, Answer):
-                    state.telemetry.traced(event.trace)
+                    call.state.telemetry.traced(event.trace)
                     # The checked text may end in a mark that the model left out.
                     if event.text.startswith(written.strip()) and (rest := event.text[len(written.strip()) :]):
                         yield chunk(choices=[_delta({"content": rest})])
@@ -216,7 +208,7 @@ async def _chunks(events: Events, body: ChatRequest, state: State, request_id: s
         except RagError as exc:
             yield b"data: " + openai_error(exc).model_dump_json().encode() + b"\n\n"
         except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
-            unexpected(exc, request_id)
+            unexpected(exc, call.request_id)
             broken = RagError("internal error")
             yield b"data: " + openai_error(broken).model_dump_json().encode() + b"\n\n"
 

@@ -12,7 +12,7 @@ from fastapi.sse import format_sse_event
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
-from service.api.deps import DeadlineDep, ReadyDep, RequestId, TenantDep
+from service.api.deps import Call, CallDep
 from service.api.disconnect import unless_gone
 from service.api.errors import problem, unexpected
 from service.api.event_stream import EVENT_STREAM, EventStream
@@ -28,7 +28,6 @@ from service.api.schemas import (
     TokenText,
     UsageOut,
 )
-from service.api.state import State
 from service.errors import RagError
 from service.ports import Hit
 from service.rag.events import Answer, Event, Found, Question, Token
@@ -44,12 +43,10 @@ _SOURCES = TypeAdapter(list[Source])
 
 
 @router.post("/search", response_model=SearchResponse, responses=_ERRORS)
-async def search(
-    body: SearchRequest, request: Request, state: ReadyDep, deadline: DeadlineDep, request_id: RequestId
-) -> Response:
+async def search(body: SearchRequest, request: Request, call: CallDep) -> Response:
     """Retrieval alone: the chunks, best first."""
-    trace = Trace()
-    hits = await unless_gone(request, state.pipeline.retrieve(_question(body, state), trace, deadline))
+    state, trace = call.state, Trace()
+    hits = await unless_gone(request, state.pipeline.retrieve(_question(body, call), trace, call.deadline))
     state.telemetry.traced(trace)
     return _json(
         SearchResponse(
@@ -58,40 +55,31 @@ async def search(
             served_by=state.settings.served_by,
             degraded=trace.degraded,
             skipped=trace.skipped,
-            request_id=request_id,
+            request_id=call.request_id,
         )
     )
 
 
 @router.post("/rag", response_model=RagResponse, responses=_ERRORS)
-async def rag(
-    body: RagRequest,
-    request: Request,
-    state: ReadyDep,
-    deadline: DeadlineDep,
-    request_id: RequestId,
-    tenant: TenantDep,
-) -> Response:
+async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
     """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
-    question = _question(body, state, tenant)
+    events = call.state.answers.run(_question(body, call), call.deadline)
     streamed = EVENT_STREAM in request.headers.get("accept", "").lower() if body.stream is None else body.stream
     if streamed:
         # The first event is awaited here, so that an error before it has its own status code.
-        events = state.answers.run(question, deadline)
         first = await unless_gone(request, anext(events))
-        stream = _encode(first, events, state, request_id)
-        return EventStream(stream, closing=events)
-    answer = await unless_gone(request, last_of(state.answers.run(question, deadline)))
-    return _json(_response(answer, state, request_id))
+        return EventStream(_encode(first, events, call), closing=events)
+    return _json(_response(await unless_gone(request, last_of(events)), call))
 
 
-def _question(body: SearchRequest, state: State, tenant: str = "") -> Question:
-    return Question(body.query, body.top_k or state.settings.top_k, body.filters.author, tenant=tenant)
+def _question(body: SearchRequest, call: Call) -> Question:
+    top_k = body.top_k or call.state.settings.top_k
+    return Question(body.query, top_k, body.filters.author, tenant=call.tenant)
 
 
-def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
+def _response(answer: Answer, call: Call) -> RagResponse:
     trace = answer.trace
-    state.telemetry.traced(trace)
+    call.state.telemetry.traced(trace)
     return RagResponse(
         answer=answer.text,
         citations=list(answer.citations),
@@ -106,7 +94,7 @@ def _response(answer: Answer, state: State, request_id: str) -> RagResponse:
         served_by=answer.served_by,
         degraded=trace.degraded,
         skipped=trace.skipped,
-        request_id=request_id,
+        request_id=call.request_id,
     )
 
 
@@ -117,20 +105,20 @@ def source_of(hit: Hit) -> Source:
     )
 
 
-async def _encode(first: Event, events: AsyncGenerator[Event], state: State, request_id: str) -> AsyncIterator[bytes]:
+async def _encode(first: Event, events: AsyncGenerator[Event], call: Call) -> AsyncIterator[bytes]:
     """`sources`, `token`..., `done`; or `error` where the stream breaks."""
     async with aclosing(events):
         try:
-            yield _event(first, state, request_id)
+            yield _event(first, call)
             async for event in events:
-                yield _event(event, state, request_id)
+                yield _event(event, call)
         except RagError as exc:
-            yield _sse("error", problem(exc, request_id))
+            yield _sse("error", problem(exc, call.request_id))
         except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
-            yield _sse("error", unexpected(exc, request_id))
+            yield _sse("error", unexpected(exc, call.request_id))
 
 
-def _event(event: Event, state: State, request_id: str) -> bytes:
+def _event(event: Event, call: Call) -> bytes:
     match event:
         case Found(sources):
             return format_sse_event(
@@ -139,7 +127,7 @@ def _event(event: Event, state: State, request_id: str) -> bytes:
         case Token(text):
             return _sse("token", TokenText(text=text))
         case Answer():
-            return _sse("done", _response(event, state, request_id))
+            return _sse("done", _response(event, call))
 
 
 def _sse(name: str, body: BaseModel) -> bytes:

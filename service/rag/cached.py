@@ -82,6 +82,7 @@ class Answers:
         self._pipeline = pipeline
         self._parts = parts
         self._settings = settings
+        self._basis = deployment_basis(parts, settings)
 
     async def run(self, question: Question, deadline: Deadline) -> Events:
         """The same events as the pipeline's; a kept answer comes as one token.
@@ -114,7 +115,7 @@ class Answers:
         key = ""
         try:
             version = await self._cached(deadline, self._parts.store.version())
-            key = cache_key(question, version, self._parts, self._settings)
+            key = cache_key(question, version, self._basis)
             kept = _parse(await self._cached(deadline, cache.get(key)))
             until = deadline.leaving(RESERVE)
             while kept is None and until.remaining_s() > 0:
@@ -149,26 +150,24 @@ class Answers:
         return True
 
 
-def cache_key(question: Question, index_version: str, parts: Parts, settings: Settings) -> str:
-    """Hash of the normalised question and of all that shapes its answer."""
+def deployment_basis(parts: Parts, settings: Settings) -> str:
+    """Of all that shapes an answer, what no request changes; computed once."""
     models = [None if part is None else part.model_id for part in (parts.embedder, parts.generator, parts.fallback)]
-    basis = {
-        "query": normalised(question.text),
-        "author": question.author,
-        "topK": question.top_k,
-        "maxTokens": question.max_tokens,
-        "tenant": question.tenant,
-        "models": models,
-        "parts": [part is not None for part in (parts.query_model, parts.reranker, parts.documents, parts.remote)],
-        "settings": settings.model_dump(mode="json", include=SHAPING),
-        "prompt": prompt.VERSION,
-        "index": index_version,
-    }
-    return "rag:" + hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()
+    present = [part is not None for part in (parts.query_model, parts.reranker, parts.documents, parts.remote)]
+    shaping = settings.model_dump(mode="json", include=SHAPING)
+    return json.dumps([models, present, shaping, prompt.VERSION], sort_keys=True)
+
+
+def cache_key(question: Question, index_version: str, basis: str) -> str:
+    """Hash of the normalised question and of all that shapes its answer."""
+    asked = [normalised(question.text), question.author, question.top_k, question.max_tokens, question.tenant]
+    return "rag:" + hashlib.sha256(json.dumps([asked, index_version, basis]).encode()).hexdigest()
 
 
 def normalised(query: str) -> str:
     """Case, width and white space do not make another question; an exponent does."""
+    if query.isascii():
+        return " ".join(query.casefold().split())
     narrow = "".join(
         unicodedata.normalize("NFKC", character)
         if unicodedata.decomposition(character).startswith("<wide>")

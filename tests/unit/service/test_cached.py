@@ -12,7 +12,7 @@ import pytest
 from service.adapters.memory import MemoryCache
 from service.errors import StageUnavailable
 from service.parts import Parts
-from service.rag.cached import Answers, cache_key, normalised
+from service.rag.cached import Answers, cache_key, deployment_basis, normalised
 from service.rag.events import Answer, Found, Question, Token
 from service.rag.pipeline import Pipeline, last_of
 from service.resilience import Deadline
@@ -159,7 +159,7 @@ async def test_what_is_no_answer_under_the_key_is_ignored(content: bytes) -> Non
 
 def key(question: Question = QUESTION, version: str = "v1", settings: Settings = SETTINGS, **parts: Any) -> str:
     known: dict[str, Any] = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()}
-    return cache_key(question, version, Parts(**(known | parts)), settings)
+    return cache_key(question, version, deployment_basis(Parts(**(known | parts)), settings))
 
 
 @pytest.mark.parametrize(

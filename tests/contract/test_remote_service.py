@@ -1,0 +1,130 @@
+"""The RemoteService port against the service itself, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from pydantic import SecretStr
+
+from service.adapters.service_url import ServiceUrl
+from service.api.state import State
+from service.app import create_app
+from service.errors import StageUnavailable, UpstreamThrottled
+from service.parts import Parts
+from service.rag.cached import Answers
+from service.rag.pipeline import Pipeline
+from service.settings import Settings
+from service.telemetry import Telemetry
+from tests.fakes import FakeEmbedder, FakeGenerator, FakeReranker, FakeStore
+from tests.real_processes import HttpServer, serve
+
+SETTINGS = Settings(
+    vector_store="faiss",
+    bundle_dir=Path("unused"),
+    generator="llamacpp",
+    llamacpp_url="http://unused",
+    metrics_port=0,
+    served_by="edge",
+)
+CONNECTIONS = 4
+
+
+def service(**parts: Any) -> FastAPI:
+    known: dict[str, Any] = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()}
+    opened = Parts(**(known | parts))
+    app = create_app(SETTINGS, opened)
+    pipeline = Pipeline(opened, SETTINGS)
+    app.state.service = State(SETTINGS, Telemetry(), opened, pipeline, Answers(pipeline, opened, SETTINGS), ready=True)
+    return app
+
+
+@contextmanager
+def answering(status: int, content: object, headers: dict[str, str] | None = None) -> Iterator[HttpServer]:
+    app = FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    async def always() -> JSONResponse:
+        return JSONResponse(content, status, headers)
+
+    with serve(app) as server:
+        yield server
+
+
+@pytest.fixture
+async def remote() -> AsyncIterator[Any]:
+    opened: list[ServiceUrl] = []
+
+    def at(url: str, key: str | None = None) -> ServiceUrl:
+        opened.append(ServiceUrl.open(url, api_key=SecretStr(key) if key else None, connections=CONNECTIONS))
+        return opened[-1]
+
+    yield at
+    for each in opened:
+        await each.aclose()
+
+
+async def test_another_stacks_answer_comes_whole(remote: Any) -> None:
+    store = FakeStore()
+    with serve(service(store=store)) as server:
+        answer = await remote(server.url).ask("What controls processes?", top_k=2, author="ada")
+    assert (answer.text, answer.citations) == ("Supervisor controls processes [1].", (1,))
+    assert [hit.id for hit in answer.sources] == ["a"]
+    assert (answer.usage.input_tokens, answer.cost_usd, answer.degraded) == (100, Decimal(0), ())
+    assert (store.calls[0]["limit"], store.calls[0]["authors"]) == (2, ("ada",))
+
+
+async def test_what_it_did_without_is_passed_on(remote: Any) -> None:
+    reranker = FakeReranker(error=StageUnavailable("reranking", "down"))
+    with serve(service(reranker=reranker)) as server:
+        answer = await remote(server.url).ask("x", top_k=1, author=None)
+    assert answer.degraded == ("reranking",)
+
+
+async def test_the_key_is_sent_and_never_shown(remote: Any) -> None:
+    app, seen = FastAPI(), []
+
+    @app.middleware("http")
+    async def look(request: Any, call_next: Any) -> Any:
+        seen.append(request.headers.get("authorization"))
+        return await call_next(request)
+
+    with serve(app) as server:
+        other = remote(server.url, "planted-key")
+        with pytest.raises(StageUnavailable) as caught:
+            await other.ask("x", top_k=1, author=None)
+    assert seen == ["Bearer planted-key"]
+    assert "planted" not in f"{caught.value} {other!r}"
+
+
+async def test_a_limit_is_passed_on_with_its_wait(remote: Any) -> None:
+    with answering(429, {}, {"retry-after": "7"}) as server, pytest.raises(UpstreamThrottled) as caught:
+        await remote(server.url).ask("x", top_k=1, author=None)
+    assert caught.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "content"), [(500, {}), (404, {}), (200, {}), (200, []), (200, 5), (200, {"answer": "x"})]
+)
+async def test_what_is_no_answer_is_a_stage_that_is_down(remote: Any, status: int, content: object) -> None:
+    with answering(status, content) as server, pytest.raises(StageUnavailable, match="generation: "):
+        await remote(server.url).ask("x", top_k=1, author=None)
+
+
+async def test_an_address_where_nobody_listens_is_a_stage_that_is_down(remote: Any) -> None:
+    with pytest.raises(StageUnavailable, match="ConnectError"):
+        await remote("http://127.0.0.1:9").ping()
+
+
+async def test_a_crowd_shares_the_pool(remote: Any) -> None:
+    with serve(service()) as server:
+        other = remote(server.url)
+        await asyncio.gather(*(other.ask("x", top_k=1, author=None) for _ in range(40)))
+        assert 1 <= server.accepted <= CONNECTIONS
