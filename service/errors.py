@@ -5,10 +5,10 @@ RagError
 |- StageUnavailable       503  a stage that the answer needs is down; names the stage
 |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
 |  |- UpstreamThrottled   503  the vendor asked to slow down
+|  |- UpstreamExhausted   503  the vendor's balance or quota is used up; not retriable
 |- DeadlineExceeded       503  the request's time is used up
 |- NotReady               503  starting or draining
 |- ClientGone             499  nobody reads the answer; never sent, only counted
-|- UpstreamExhausted      503  the vendor's balance or quota is used up; not retriable
 |- StartupError           exit code, before the first request: a wrong setting or a broken artefact
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,7 +11,7 @@ from service.errors import StageUnavailable
 from service.ports import Delta, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
 
 STAGE = "generation"
 
@@ -28,17 +29,18 @@ class Ending:
         self.finish_reason = delta.finish_reason or self.finish_reason
 
 
-async def in_order(deltas: AsyncIterator[Delta], *, backend: str) -> AsyncGenerator[Delta]:
-    """The texts, then one delta with usage and finish reason.
+async def in_order(deltas: AsyncGenerator[Delta], *, backend: str) -> AsyncGenerator[Delta]:
+    """The texts, then one delta with usage and finish reason; closing it closes `deltas`.
 
     Raises:
         StageUnavailable: the stream ended and never said why: it was cut.
     """
     ending = Ending()
-    async for delta in deltas:
-        ending.note(delta)
-        if delta.text:
-            yield Delta(delta.text)
+    async with aclosing(deltas):
+        async for delta in deltas:
+            ending.note(delta)
+            if delta.text:
+                yield Delta(delta.text)
     if ending.finish_reason is None:
         raise StageUnavailable(STAGE, f"{backend} ended the answer before it was complete")
     yield Delta(usage=ending.usage or Usage(), finish_reason=ending.finish_reason)

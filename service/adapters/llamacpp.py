@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,7 +51,7 @@ class LlamaCpp:
         """Exact, by the server's tokenizer."""
         return list(await asyncio.gather(*(self._count(text) for text in texts)))
 
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
         """Closing the iterator closes the connection, and the server stops decoding."""
         body = {
             "model": self._model,
@@ -63,10 +62,7 @@ class LlamaCpp:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        deltas = self._deltas(body)
-        async with aclosing(deltas), aclosing(chat_stream.in_order(deltas, backend="llama.cpp")) as ordered:
-            async for delta in ordered:
-                yield delta
+        return chat_stream.in_order(self._deltas(body), backend="llama.cpp")
 
     async def ping(self) -> None:
         """Raise StageUnavailable unless the model is loaded."""

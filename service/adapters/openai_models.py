@@ -6,7 +6,7 @@ The client's own retries are off: the request's deadline is short, and the pipel
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -144,12 +144,9 @@ class OpenAIGenerator:
         """Upper bounds: the tokenizer's file would have to be fetched."""
         return [upper_bound(text) for text in texts]
 
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
         """Closing the iterator closes the connection."""
-        deltas = self._deltas(messages, max_tokens)
-        async with aclosing(deltas), aclosing(chat_stream.in_order(deltas, backend=self._model)) as ordered:
-            async for delta in ordered:
-                yield delta
+        return chat_stream.in_order(self._deltas(messages, max_tokens), backend=self._model)
 
     async def ping(self) -> None:
         """List the models: free of charge, and refused where the key is wrong."""

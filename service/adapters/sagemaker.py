@@ -121,12 +121,9 @@ class SageMaker:
         """Upper bounds: the model's tokenizer is in the endpoint, which counts nothing for us."""
         return [upper_bound(text) for text in texts]
 
-    async def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
+    def stream(self, messages: Sequence[Message], *, max_tokens: int) -> AsyncGenerator[Delta]:
         """Closing the iterator closes the connection, and the container stops decoding."""
-        deltas = self._deltas(messages, max_tokens)
-        async with aclosing(deltas), aclosing(chat_stream.in_order(deltas, backend=self._endpoint)) as ordered:
-            async for delta in ordered:
-                yield delta
+        return chat_stream.in_order(self._deltas(messages, max_tokens), backend=self._endpoint)
 
     async def ping(self) -> None:
         """Check that credentials can be had; the endpoint itself is not asked, since every call to it is paid."""

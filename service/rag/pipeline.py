@@ -111,10 +111,6 @@ class Pipeline:
         yield Token(answer.UNKNOWN)
         yield Answer(answer.UNKNOWN, (), (), trace, self._settings.served_by)
 
-    async def answer(self, question: Question, deadline: Deadline) -> Answer:
-        """The last event of `run`."""
-        return await last_of(self.run(question, deadline))
-
     def _candidates(
         self, question: Question, best_score: float, deadline: Deadline, *, covered: bool
     ) -> Sequence[Answerer]:

@@ -11,7 +11,7 @@ from service.errors import DeadlineExceeded, StageUnavailable
 from service.parts import Parts
 from service.rag import answer
 from service.rag.events import Answer, Found, Question, Token
-from service.rag.pipeline import Pipeline
+from service.rag.pipeline import Pipeline, last_of
 from service.resilience import Deadline
 from service.settings import Settings
 from tests.fakes import FakeDocuments, FakeEmbedder, FakeGenerator, FakeQueryModel, FakeReranker, FakeStore, hit
@@ -27,7 +27,7 @@ def pipeline(settings: Settings = SETTINGS, **parts: Any) -> Pipeline:
 
 
 async def ask(pipe: Pipeline, question: Question = QUESTION, total_s: float = 5.0) -> Answer:
-    return await pipe.answer(question, Deadline(total_s))
+    return await last_of(pipe.run(question, Deadline(total_s)))
 
 
 async def test_an_answer_carries_its_sources_citations_and_usage() -> None:
