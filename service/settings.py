@@ -56,6 +56,29 @@ class Settings(BaseSettings):
     max_output_tokens: Annotated[int, Field(ge=1, le=1024)] = 512
     threads: Count = Field(1, description="CPU threads of each local model session")
 
+    max_in_flight: Count | None = Field(None, description="requests at once; default: from the model's connections")
+
+    # access
+    auth: Literal["api-keys", "oidc", "none"] | None = Field(
+        None, description="who may call; must be said where the host is not a loopback address"
+    )
+    api_keys_from: str | None = Field(None, description="hashed keys: ARN of a Secrets Manager secret, or a file")
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    requests_per_minute: Count | None = Field(None, description="per key, unless the key says otherwise")
+    usd_per_hour: Positive | None = Field(None, description="spend per key, unless the key says otherwise")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    # emergency switches and telemetry
+    switches_from: str | None = Field(None, description="which stages are off: SSM parameter `ssm:/name`, or a file")
+    log_format: Literal["json", "text"] = "json"
+    emf_namespace: str | None = Field(None, description="CloudWatch metrics as log lines, in this namespace")
+    otlp_endpoint: str | None = Field(None, validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    opik_api_key: SecretStr | None = Field(None, validation_alias=_env("OPIK_API_KEY"))
+    opik_workspace: str | None = Field(None, validation_alias=_env("OPIK_WORKSPACE"))
+    opik_project: str = Field("rag-platform", validation_alias=_env("OPIK_PROJECT_NAME"))
+    opik_url: str = Field("https://www.comet.com/opik/api", validation_alias=_env("OPIK_URL_OVERRIDE"))
+
     # stages
     top_k: Annotated[int, Field(ge=1, le=20)] = 3
     expansions: Annotated[int, Field(ge=0, le=5)] = 3
@@ -119,7 +142,7 @@ class Settings(BaseSettings):
     redis_connections: Count = 20
     http_connections: Count = 50
 
-    @field_validator("collections", mode="before")
+    @field_validator("collections", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
