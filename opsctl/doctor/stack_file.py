@@ -12,6 +12,7 @@ from infra.config.platforms import Edge
 from infra.edge.ports import Listen
 from infra.errors import ConfigErrors
 from opsctl.project import LOCAL_STACK
+from opsctl.stack_config import encrypted_keys
 
 if TYPE_CHECKING:
     from opsctl.project import Project
@@ -24,7 +25,7 @@ def local_listens(project: Project) -> tuple[tuple[Listen, ...], str | None]:
     try:
         text = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
         config = text.get("config") if isinstance(text, dict) else None
-        edge = parse(config, stack=LOCAL_STACK, encrypted=_encrypted(config)).hybrid.edge
+        edge = parse(config, stack=LOCAL_STACK, encrypted=encrypted_keys(config)).hybrid.edge
     except ConfigErrors as exc:
         problem = "; ".join(str(mistake) for mistake in exc.mistakes)
     except OSError as exc:
@@ -36,8 +37,3 @@ def local_listens(project: Project) -> tuple[tuple[Listen, ...], str | None]:
         Listen(key="hybrid.edge.llmPort", host="127.0.0.1", port=edge.llm_port),
         Listen(key="hybrid.edge.metricsPort", host=edge.bind, port=edge.metrics_port),
     ), problem
-
-
-def _encrypted(config: object) -> frozenset[str]:
-    pairs = config.items() if isinstance(config, dict) else ()
-    return frozenset(key for key, value in pairs if isinstance(value, dict) and "secure" in value)

@@ -1,0 +1,53 @@
+"""What the container of each engine reads from its environment. Pure; one function per engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opsctl.endpoint.instances import gpus
+from opsctl.endpoint.spec import BucketModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opsctl.endpoint.spec import EndpointSpec
+
+MOUNTED = "/opt/ml/model"  # where SageMaker puts a model data source
+
+
+def container_environment(spec: EndpointSpec) -> dict[str, str]:
+    """The environment of the model's container; what `spec.environment` says wins."""
+    return {**ENGINES[spec.engine](spec), **_offline(spec), **dict(spec.environment)}
+
+
+def _vllm(spec: EndpointSpec) -> dict[str, str]:
+    """`SM_VLLM_<FLAG>` becomes `--flag` (AWS vLLM container)."""
+    found = {"SM_VLLM_MODEL": _weights(spec), "SM_VLLM_MAX_MODEL_LEN": str(spec.context_tokens)}
+    if gpus(spec.instance_type) > 1:
+        found["SM_VLLM_TENSOR_PARALLEL_SIZE"] = str(gpus(spec.instance_type))
+    if spec.quantization != "none":
+        found["SM_VLLM_QUANTIZATION"] = spec.quantization
+    return found
+
+
+def _tgi(spec: EndpointSpec) -> dict[str, str]:
+    found = {
+        "HF_MODEL_ID": _weights(spec),
+        "SM_NUM_GPUS": str(gpus(spec.instance_type)),
+        "MAX_INPUT_TOKENS": str(spec.context_tokens - 1),  # TGI wants it below the total
+        "MAX_TOTAL_TOKENS": str(spec.context_tokens),
+    }
+    if spec.quantization != "none":
+        found["HF_MODEL_QUANTIZE"] = spec.quantization
+    return found
+
+
+def _weights(spec: EndpointSpec) -> str:
+    return MOUNTED if isinstance(spec.source, BucketModel) else spec.source.model
+
+
+def _offline(spec: EndpointSpec) -> dict[str, str]:
+    return {"HF_HUB_OFFLINE": "1"} if isinstance(spec.source, BucketModel) else {}
+
+
+ENGINES: dict[str, Callable[[EndpointSpec], dict[str, str]]] = {"vllm": _vllm, "tgi": _tgi}
