@@ -6,6 +6,7 @@ For tests, prices and diagrams. Ids and ARNs are made up and look real; nothing 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -104,6 +105,11 @@ class _Answers(pulumi.runtime.Mocks):
         return known[args.token], []
 
 
+def made_up_token(name: str, inputs: Mapping[str, Any]) -> str:
+    """A token as long as the real one, the same in every run."""
+    return hashlib.shake_256(name.encode()).hexdigest(int(inputs.get("bytes") or 0))
+
+
 def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
     """What the cloud would fill in, for the types whose computed outputs the program uses."""
     host = f"{args.name}.{region}.amazonaws.com"
@@ -134,7 +140,7 @@ def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
             "hostedZoneId": "Z0CF",
         },
         "aws:route53/record:Record": {"fqdn": str(args.inputs.get("name"))},
-        "pulumi-python:dynamic:Resource": {"value": "generated"},
+        "pulumi-python:dynamic:Resource": {"value": made_up_token(args.name, args.inputs)},
     }
     return by_type.get(args.typ, {})
 

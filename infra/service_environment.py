@@ -30,6 +30,9 @@ class Wiring:
         release: image digest or revision, as /health reports it.
         bundle_dir: of the edge; the vectors come from FAISS there, else from Qdrant.
         llamacpp_url: of a llama.cpp server beside the service.
+        api_keys_from: where the book of hashed keys is.
+        switches_from: where the emergency switches are.
+        metric_namespace: of the metrics that the service writes as log lines.
     """
 
     host: str
@@ -41,6 +44,9 @@ class Wiring:
     redis_url: pulumi.Input[str] | None = None
     mongo_url: pulumi.Input[str] | None = None
     qdrant_url: pulumi.Input[str] | None = None
+    api_keys_from: pulumi.Input[str] | None = None
+    switches_from: pulumi.Input[str] | None = None
+    metric_namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,14 @@ def edge_graceful_s(deadline_s: float) -> float:
 
 def service_environment(cfg: StackConfig, wiring: Wiring) -> ServiceEnvironment:
     """What the service is told in the topology of `cfg`; what it would assume by itself is said all the same."""
-    plain = {**_place(cfg, wiring), **_retrieval(cfg, wiring), **_stages(cfg, wiring), **_generation(cfg, wiring)}
+    plain = {
+        **_place(cfg, wiring),
+        **_access(cfg, wiring),
+        **_operation(cfg, wiring),
+        **_retrieval(cfg, wiring),
+        **_stages(cfg, wiring),
+        **_generation(cfg, wiring),
+    }
     return ServiceEnvironment(
         {name: value for name, value in plain.items() if value is not None}, _secrets(cfg, wiring)
     )
@@ -94,6 +107,35 @@ def _place(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_FALLBACK_URL": cfg.hybrid.fallback.url if edge else None,
         # Lambda sets AWS_REGION itself and refuses a function that does.
         "AWS_REGION": cfg.region if cfg.topology != "lambda" else None,
+    }
+
+
+def _access(cfg: StackConfig, wiring: Wiring) -> Values:
+    access, edge = cfg.access, cfg.topology == "hybrid"
+    # an edge answers its own machine alone so far (infra.topologies.hybrid refuses the rest), and has no keys
+    auth = "none" if edge else access.auth
+    oidc = access.oidc if auth == "oidc" else None
+    limited = auth != "none"
+    return {
+        "RAG_AUTH": auth,
+        "RAG_API_KEYS_FROM": wiring.api_keys_from if auth == "api-keys" else None,
+        "RAG_OIDC_ISSUER": oidc.issuer if oidc else None,
+        "RAG_OIDC_AUDIENCE": oidc.audience if oidc else None,
+        "RAG_REQUESTS_PER_MINUTE": str(access.requests_per_minute) if limited else None,
+        "RAG_USD_PER_HOUR": f"{access.usd_per_hour:f}" if limited and access.usd_per_hour is not None else None,
+        "RAG_CORS_ORIGINS": ",".join(access.cors_origins) or None,
+    }
+
+
+def _operation(cfg: StackConfig, wiring: Wiring) -> Values:
+    limit = cfg.service.max_in_flight
+    return {
+        "RAG_MAX_IN_FLIGHT": str(limit) if limit is not None else None,
+        "RAG_SWITCHES_FROM": wiring.switches_from,
+        "RAG_EMF_NAMESPACE": wiring.metric_namespace,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": cfg.monitoring.otlp_endpoint,
+        "OPIK_WORKSPACE": cfg.monitoring.opik_workspace if cfg.monitoring.opik else None,
+        "OPIK_PROJECT_NAME": f"rag-platform-{cfg.stack}" if cfg.monitoring.opik else None,
     }
 
 
@@ -148,6 +190,7 @@ def _secrets(cfg: StackConfig, wiring: Wiring) -> dict[str, str]:
         "QDRANT_APIKEY": ("qdrantApiKey", not from_bundle),
         "DATABASE_HOST": ("mongoUrl", not from_bundle and cfg.documents.mongo != "none"),
         "RAG_REDIS_URL": ("redisUrl", cfg.cache.redis != "none" and wiring.redis_url is None),
+        "OPIK_API_KEY": ("opikApiKey", cfg.monitoring.opik and cfg.topology != "hybrid"),
         "RAG_FALLBACK_API_KEY": (
             "fallbackApiKey",
             cfg.topology == "hybrid" and cfg.hybrid.fallback.kind == "service",

@@ -32,6 +32,7 @@ class RolesArgs:
     Attributes:
         images: ARN of the repository.
         secrets: ARNs of the secrets that the task is handed.
+        own_secrets: ARNs of those that the service alone reads.
         key_arn: encrypts them.
         log_group_arn: where the container's lines go.
         runtime: what the service itself may do (invoke the model).
@@ -40,6 +41,7 @@ class RolesArgs:
 
     images: pulumi.Input[str]
     secrets: Sequence[pulumi.Input[str]]
+    own_secrets: Sequence[pulumi.Input[str]]
     key_arn: pulumi.Input[str]
     log_group_arn: pulumi.Input[str]
     runtime: Sequence[Statement]
@@ -52,12 +54,11 @@ class TaskRoles(pulumi.ComponentResource):
     def __init__(self, name: str, site: Site, args: RolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rag-platform:component:TaskRoles", name, None, opts)
         trust = trusted_by(site, "ecs-tasks.amazonaws.com")
-        secrets = _read_secrets(args)
         self.execution = role(
             f"{name}-start",
             description="ECS starts tasks with it: image, secrets, logs",
             trust=trust,
-            statements=[*_start(args), *secrets],
+            statements=[*_start(args), *_read_secrets(args.secrets, args.key_arn)],
             parent=self,
         )
         self.task = role(
@@ -65,7 +66,11 @@ class TaskRoles(pulumi.ComponentResource):
             description="What the service itself may do",
             trust=trust,
             # the service reads its secrets again by itself, so that a rotation needs no restart
-            statements=[*args.runtime, *secrets, *_exec(args)],
+            statements=[
+                *args.runtime,
+                *_read_secrets([*args.secrets, *args.own_secrets], args.key_arn),
+                *_exec(args),
+            ],
             parent=self,
         )
         self.register_outputs({"execution": self.execution.arn, "task": self.task.arn})
@@ -80,10 +85,10 @@ def _start(args: RolesArgs) -> list[Statement]:
     ]
 
 
-def _read_secrets(args: RolesArgs) -> list[Statement]:
-    if not args.secrets:
+def _read_secrets(secrets: Sequence[pulumi.Input[str]], key_arn: pulumi.Input[str]) -> list[Statement]:
+    if not secrets:
         return []
-    return [allow(["secretsmanager:GetSecretValue"], args.secrets), allow(["kms:Decrypt"], [args.key_arn])]
+    return [allow(["secretsmanager:GetSecretValue"], secrets), allow(["kms:Decrypt"], [key_arn])]
 
 
 def _exec(args: RolesArgs) -> list[Statement]:

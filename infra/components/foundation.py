@@ -5,7 +5,6 @@ Built in both phases of the bootstrap; the workload comes on top.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,14 +14,15 @@ import pulumi_aws as aws
 from infra.components import cache as answers
 from infra.components.account import Site
 from infra.components.alerts import Alerts, Budget
+from infra.components.api_keys import ApiKeys
 from infra.components.bucket import BucketArgs, PrivateBucket
 from infra.components.cache import Cache, CacheArgs
 from infra.components.data_stores import DataStores, StoresArgs
 from infra.components.encryption import EncryptionKey
-from infra.components.generated import GeneratedToken
 from infra.components.model_access import ModelAccess, ModelAccessArgs
 from infra.components.network import Network, NetworkArgs
 from infra.components.registry import Registry
+from infra.components.switches import Switches
 from infra.components.vault import Vault
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Foundation(pulumi.ComponentResource):
         self.stores = self._stores()
         self._cache()
         self.vault = Vault(name, where, self.key_arn, self._secrets(), opts=self._child)
+        self.switches = Switches(name, where, opts=self._child)
         self._model()
         self.register_outputs({"keyArn": self.key_arn})
 
@@ -149,8 +150,7 @@ class Foundation(pulumi.ComponentResource):
         if self.cache is not None:
             values["redisUrl"] = self.cache.url
         if self._cfg.access.auth == "api-keys":
-            token = GeneratedToken(f"{self._name}-api-key", opts=self._child)
-            values["apiKeys"] = token.value.apply(lambda value: json.dumps({"default": value}))
+            values |= ApiKeys(self._name, self._cfg.access.keys, opts=self._child).secrets
         return values
 
     def _model(self) -> None:
@@ -171,5 +171,6 @@ def _vendors(cfg: StackConfig) -> set[str]:
         "openaiApiKey": "openai" in {cfg.query_model.provider, cfg.generation.provider},
         "qdrantApiKey": cfg.retrieval.qdrant == "cloud",
         "mongoUrl": cfg.documents.mongo == "atlas",
+        "opikApiKey": cfg.monitoring.opik,
     }
     return {name for name, needed in wanted.items() if needed}

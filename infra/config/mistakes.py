@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -20,19 +20,24 @@ if TYPE_CHECKING:
 SHOWN_LIMIT = 60
 RENAMED = {"region": "aws:region"}
 ILL_KEYED = ("extra_forbidden", "invalid_key")  # the key is wrong: nobody knows what its value is, so it isn't shown
+NAME_OF_A_KEY = "[key]"  # where pydantic's error is about the name that a user gave, not about what is under it
 NOT_A_KEY = "a key must be text, and not empty"
 LEGAL_REGION = "must be an AWS region such as eu-north-1"
 
 
 def from_pydantic(error: ErrorDetails, tree: Mapping[str, object], hidden: frozenset[str]) -> Mistake:
     """One mistake for one of pydantic's errors about `tree`; values under `hidden` top-level keys are withheld."""
-    loc = tuple(part for part in error["loc"] if part not in {"function-after", "function-before"})
+    loc = tuple(part for part in error["loc"] if part not in {"function-after", "function-before", NAME_OF_A_KEY})
     path = _key_path(loc, tree) if error["type"] == "invalid_key" else path_of(loc)
     top = str(loc[0]) if loc else ""
     found, value = lookup(tree, loc)
     withheld = top in hidden or top == "secrets"
-    displayed = shown(value, withheld=withheld) if found and error["type"] not in ILL_KEYED else None
+    displayed = shown(value, withheld=withheld) if found and not _ill_keyed(error) else None
     return Mistake(path, displayed, _problem(error, loc), _fix(error, loc, path))
+
+
+def _ill_keyed(error: ErrorDetails) -> bool:
+    return error["type"] in ILL_KEYED or NAME_OF_A_KEY in error["loc"]
 
 
 def path_of(loc: Sequence[object]) -> str:
@@ -144,7 +149,7 @@ def _fix(error: ErrorDetails, loc: Sequence[object], path: str) -> str:
     if error["type"] == "extra_forbidden":
         near = suggestion(str(loc[-1]), legal_keys(loc[:-1]))
         return f"rename it, or `pulumi config rm --path {path}`" if near else f"`pulumi config rm --path {path}`"
-    if error["type"] == "invalid_key":
+    if error["type"] == "invalid_key" or NAME_OF_A_KEY in error["loc"]:
         return "rename or remove it"
     if path.startswith("aws:"):
         return f"`pulumi config set {path} <region>`"
@@ -171,9 +176,14 @@ def _field(model: type[BaseModel] | None, name: object) -> Any:  # noqa: ANN401 
 
 def _model_at(loc: Sequence[object]) -> type[BaseModel] | None:
     model: type[BaseModel] | None = StackConfig
+    named = False  # the next part is a name that the user chose, what is below it has the same model
     for part in loc:
+        if named:
+            named = False
+            continue
         info = _field(model, part)
         model = next(_models(info.annotation), None) if info else None
+        named = info is not None and get_origin(info.annotation) is Mapping
     return model
 
 

@@ -157,6 +157,7 @@ def workload_has_its_secrets(cfg: StackConfig) -> Found:
         ("openaiApiKey", secrets.openai_api_key, "openai" in {cfg.query_model.provider, cfg.generation.provider}),
         ("qdrantApiKey", secrets.qdrant_api_key, cfg.retrieval.qdrant == "cloud"),
         ("mongoUrl", secrets.mongo_url, cfg.documents.mongo == "atlas"),
+        ("opikApiKey", secrets.opik_api_key, cfg.monitoring.opik),
     )
     for name, value, needed in wanted:
         if needed and value is None:
@@ -267,9 +268,7 @@ RULES: tuple[Rule, ...] = (
     _rule(task_fits_instance, "topology", "service", "ecs"),
     _rule(nodes_hold_replicas, "topology", "service", "eks"),
     _rule(model_fits_gpu, "generation"),
-    _rule(
-        workload_has_its_secrets, "topology", "service", "secrets", "queryModel", "generation", "retrieval", "documents"
-    ),
+    _rule(workload_has_its_secrets, "topology", "service", "secrets", "monitoring", *STAGES),
     _rule(cdn_is_public, "topology", "cdn", "domain", "access"),
     _rule(one_vector_instance, "topology", "retrieval"),
     _rule(lambda_runs_no_sidecar, "topology", "generation"),

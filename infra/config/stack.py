@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from infra.config.access import Access
 from infra.config.platforms import Ecs, Eks, Hybrid, Lambda, Network
 from infra.config.values import Bounds, Name, Section
 from infra.config.workload import (
-    Access,
     Budget,
     Cache,
     Documents,

@@ -10,11 +10,9 @@ from infra.config.values import (
     Bounds,
     BoundsFromZero,
     CacheType,
-    Cidr,
     Collection,
     Count,
     Hostname,
-    HttpsUrl,
     HttpUrl,
     ImageRef,
     MlType,
@@ -40,6 +38,7 @@ class Service(Section):
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     replicas: Bounds  # defaults per topology: infra.config.defaults
     deadline_seconds: Annotated[float, Number, Field(gt=0, le=25)] = 25  # budgets: request 25 s < graceful 30 s
+    max_in_flight: Count | None = None  # requests at once in one replica; absent: from the model's connections
 
 
 class Schedule(Section):
@@ -70,41 +69,6 @@ class Domain(Section):
     def _inside(self) -> Self:
         if self.name != self.zone and not self.name.endswith(f".{self.zone}"):
             raise ValueError(f"name {self.name} is not inside zone {self.zone}")
-        return self
-
-
-class Oidc(Section):
-    """Whose bearer tokens are accepted."""
-
-    issuer: HttpsUrl
-    audience: str
-
-
-class Access(Section):
-    """Who may call, how often, and from where."""
-
-    auth: Literal["api-keys", "oidc", "none"] = "api-keys"
-    oidc: Oidc | None = None
-    requests_per_minute: Count = 60  # per key
-    waf: bool = True
-    waf_requests_per_5_minutes: Annotated[int, Number, Field(ge=100, le=2_000_000_000)] = Field(
-        2000, alias="wafRequestsPer5Minutes"
-    )  # per client address
-    docs: bool = False
-    public_ingress: bool = True
-    allowed_cidrs: tuple[Cidr, ...] = ()
-    insecure_http: bool = False  # development only: no domain, no TLS
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.auth == "oidc" and self.oidc is None:
-            raise ValueError("auth is oidc, but access.oidc {issuer, audience} is missing")
-        if not self.public_ingress and not self.allowed_cidrs:
-            raise ValueError("publicIngress is false, but allowedCidrs is empty: nobody could call")
-        if any(cidr.endswith("/0") for cidr in self.allowed_cidrs):
-            raise ValueError(
-                "allowedCidrs holds a network that is the whole internet; use publicIngress: true for that"
-            )
         return self
 
 
@@ -195,6 +159,8 @@ class Monitoring(Section):
     pager_duty: SecretStr | None = None
     slack: Slack | None = None
     opik: bool = False
+    opik_workspace: str | None = None
+    otlp_endpoint: HttpUrl | None = None  # of an OpenTelemetry collector; absent: no traces
     log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, 3653] = 365
 
 

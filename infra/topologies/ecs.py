@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pulumi
 
-from infra.components import container, firewall, foundation
+from infra.components import api_keys, container, firewall, foundation
 from infra.components.alarms import AlarmArgs, ServiceAlarms
 from infra.components.cdn import Cdn, CdnArgs, edge_addresses
 from infra.components.ecs_cluster import ClusterArgs, EcsCluster
@@ -25,6 +25,7 @@ from infra.service_environment import Wiring, service_environment
 from infra.sizing import FargateSize, fargate_size
 
 if TYPE_CHECKING:
+    from infra.components.permissions import Statement
     from infra.config import StackConfig
     from infra.service_environment import ServiceEnvironment
 
@@ -124,6 +125,9 @@ class EcsTopology(pulumi.ComponentResource):
             metrics_port=container.METRICS_PORT,
             release=self._cfg.service.image or "none",
             qdrant_url=self._base.stores.address_of("qdrant"),
+            api_keys_from=self._base.vault.arns.get(api_keys.BOOK),
+            switches_from=self._base.switches.address,
+            metric_namespace=f"rag-platform/{self._cfg.stack}",
         )
         return service_environment(self._cfg, wiring)
 
@@ -136,12 +140,18 @@ class EcsTopology(pulumi.ComponentResource):
         args = RolesArgs(
             images=base.registry.arn,
             secrets=list(self._secret_arns().values()),
+            # the key book is read by the service alone: ECS has no use for it
+            own_secrets=[base.vault.arns[api_keys.BOOK]] if api_keys.BOOK in base.vault.arns else [],
             key_arn=base.key_arn,
             log_group_arn=self._logs.arn,
-            runtime=invoke_statements(base.site, cfg.generation.endpoint) if base.model else [],
+            runtime=[*self._invoke(), *base.switches.read],
             exec_log_group_arn=self._sessions.arn if cfg.ecs.exec else None,
         )
         return TaskRoles(self._name, base.site, args, opts=self._child)
+
+    def _invoke(self) -> list[Statement]:
+        base = self._base
+        return invoke_statements(base.site, self._cfg.generation.endpoint) if base.model else []
 
     def _make_cluster(self) -> EcsCluster:
         cfg, base = self._cfg, self._base

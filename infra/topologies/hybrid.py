@@ -166,6 +166,7 @@ def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
             "none",
         ),
         ("cache.redis", redis == "none", redis, "an edge has no Redis", "none"),
+        ("monitoring.opik", not cfg.monitoring.opik, "true", "an edge has no store for its key", "false"),
         ("access.publicIngress", access.public_ingress, "false", alone, "true"),
         ("access.allowedCidrs", not access.allowed_cidrs, ", ".join(access.allowed_cidrs), alone, "[]"),
     ):

@@ -17,6 +17,13 @@ CASES: dict[str, dict[str, Any]] = {
         "documents": {"mongo": "self-hosted"},
         "cache": {"redis": "self-hosted"},
     },
+    "oidc": {"access": {"auth": "oidc", "oidc": {"issuer": "https://id.example.com", "audience": "rag"}}},
+    "watched": {
+        "service": {"maxInFlight": 8},
+        "access": {"usdPerHour": 2, "corsOrigins": ["https://chat.example.com"]},
+        "monitoring": {"opik": True, "opikWorkspace": "team", "otlpEndpoint": "http://collector.example.com:4318"},
+        "secrets": {"opikApiKey": {"secure": "planted-opik"}},
+    },
     "bare": {
         "generation": {"provider": "none"},
         "queryModel": {"provider": "none"},
@@ -45,6 +52,27 @@ def test_the_task_starts_the_services_settings(case: str, monkeypatch: pytest.Mo
     read = settings.load()
     assert (read.port, read.metrics_port) == (container.PORT, container.METRICS_PORT)
     assert read.deadline_s < read.graceful_s < container.STOP_TIMEOUT_S
+
+
+def test_a_key_of_the_stack_config_reaches_the_setting_that_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in told(**CASES["watched"]).items():
+        monkeypatch.setenv(name, value)
+    read = settings.load()
+    assert (read.auth, read.requests_per_minute, read.usd_per_hour) == ("api-keys", 60, 2)
+    assert read.api_keys_from is not None
+    assert read.api_keys_from.startswith("arn:aws:secretsmanager:")
+    assert (read.switches_from, read.emf_namespace) == ("ssm:/rag/prod/switches", "rag-platform/prod")
+    assert (read.max_in_flight, read.cors_origins) == (8, ("https://chat.example.com",))
+    assert (read.otlp_endpoint, read.opik_workspace) == ("http://collector.example.com:4318", "team")
+    assert (read.opik_project, read.opik_api_key is not None) == ("rag-platform-prod", True)
+
+
+def test_oidc_needs_no_key_book(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in told(**CASES["oidc"]).items():
+        monkeypatch.setenv(name, value)
+    read = settings.load()
+    assert (read.auth, read.oidc_issuer, read.oidc_audience) == ("oidc", "https://id.example.com", "rag")
+    assert read.api_keys_from is None
 
 
 def test_no_aws_credential_is_ever_among_them() -> None:
