@@ -87,6 +87,17 @@ def registry_login(region: str | None) -> RegistryLogin:
     return RegistryLogin(user, password)
 
 
+def secret_text(region: str | None, arn: str) -> str:
+    """The current value of a secret.
+
+    Raises:
+        CloudRefused, TimedOut: names the secret, never its value.
+    """
+    with _translated(f"the secret {arn}"):
+        secrets: Any = boto3.Session().client("secretsmanager", region_name=region, config=LIMITS)
+        return str(secrets.get_secret_value(SecretId=arn)["SecretString"])
+
+
 def _undone(deployment: dict[str, Any]) -> str | None:
     status = str(deployment["status"])
     if not status.startswith(("ROLLBACK", "STOP")):

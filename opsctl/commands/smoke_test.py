@@ -12,6 +12,7 @@ from opsctl.commands.options import golden_option, output_option, request_limit_
 from opsctl.errors import CheckFailed, NotDeployed
 from opsctl.output import data_console, talk_console, write_json
 from opsctl.project import LOCAL_STACK, find_project
+from opsctl.service_key import service_key
 from opsctl.smoke.golden import questions_for
 from opsctl.smoke.report import document, show
 from opsctl.smoke.run import Target, smoke
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 def smoke_test(*, stack: str, url: str | None, golden: Path | None, limit_s: float, form: Form) -> None:
     """Ask the deployed service real questions and judge the answers.
 
-    Ends with 0 if all checks hold, 1 otherwise. A service that asks for a key gets the one in RAG_API_KEY.
+    Ends with 0 if all checks hold, 1 otherwise. A service that asks for a key gets the one in RAG_API_KEY,
+    or without it the stack's own, read from Secrets Manager.
 
     \b
     Examples:
@@ -66,4 +68,4 @@ def _target(stack: str, url: str | None, settings: Settings) -> tuple[Target, bo
             next_step=f"run `opsctl deploy --stack {stack}`",
         )
     demo = stack == LOCAL_STACK and delivery.source is None
-    return Target(delivery.url.rstrip("/"), stack=stack, api_key=settings.api_key), demo
+    return Target(delivery.url.rstrip("/"), stack=stack, api_key=service_key(settings, delivery)), demo

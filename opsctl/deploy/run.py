@@ -15,6 +15,7 @@ from opsctl.deploy.running import FINDERS, settle
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
 from opsctl.project import LOCAL_STACK, forget_salt
+from opsctl.service_key import service_key
 from opsctl.smoke.golden import questions_for
 from opsctl.smoke.run import Target, smoke
 from opsctl.stack import Release, read_delivery
@@ -101,9 +102,9 @@ class Deployment:
                     "the first phase is built, nothing runs yet; next: `opsctl image push`, then deploy again"
                 )
                 return report
-            self._prove(delivery, report)
+            self._prove(engine, delivery, report)
             if self.options["smoke_test"]:
-                self._smoke(delivery, report)
+                self._smoke(engine, delivery, report)
         except OpsctlError as exc:
             report.error = exc
         finally:
@@ -146,36 +147,48 @@ class Deployment:
             return refusal  # what runs can't be told: the engine's word is all there is
         if running.reason is None or engine.image() in running.images:
             return refusal
-        return self._rolled_back(f"{running.reason}; {refusal.problem}")
+        return self._rolled_back(engine, f"{running.reason}; {refusal.problem}")
 
-    def _prove(self, delivery: Delivery, report: Report) -> None:
+    def _prove(self, engine: Engine, delivery: Delivery, report: Report) -> None:
         wanted = delivery.release or Release()
         with working(self.talk, "waiting for the rollout to settle ..."):
             report.running, report.verdict = settle(delivery, wanted, limit_s=self.options["settle_limit_s"])
         if report.verdict.status != "running":
-            raise self._rolled_back(report.verdict.why)
+            raise self._rolled_back(engine, report.verdict.why)
 
-    def _smoke(self, delivery: Delivery, report: Report) -> None:
+    def _smoke(self, engine: Engine, delivery: Delivery, report: Report) -> None:
         url = self.options["url"] or delivery.url
         if url is None:
             raise NotDeployed(f"stack '{self.stack}' has no url", next_step="set `domain`, or give --url")
         demo = self.stack == LOCAL_STACK and delivery.source is None
         questions = questions_for(self.options["golden"], demo=demo)
-        target = Target(url.rstrip("/"), stack=self.stack, api_key=self.settings.api_key)
+        release = delivery.release or Release()
+        target = Target(
+            url.rstrip("/"),
+            stack=self.stack,
+            release=release.image or release.revision,
+            api_key=service_key(self.settings, delivery),
+        )
         report.smoke = asyncio.run(
             smoke(target, questions, limit_s=self.options["limit_s"], talk=self.talk, first_answer_s=FIRST_ANSWER_S)
         )
         if report.smoke.failed:
             raise CheckFailed(
                 f"the smoke test of stack '{self.stack}' fails: {', '.join(report.smoke.failed)}",
-                next_step=f"correct it, or run `opsctl rollback --stack {self.stack}`",
+                next_step=f"correct it{self._or_back(engine)}",
             )
 
-    def _rolled_back(self, why: str) -> RolledBack:
+    def _rolled_back(self, engine: Engine, why: str) -> RolledBack:
         return RolledBack(
             f"stack '{self.stack}' doesn't run what was asked for: {why}",
-            next_step=f"deploy a corrected image, or run `opsctl rollback --stack {self.stack}`",
+            next_step=f"deploy a corrected image{self._or_back(engine)}",
         )
+
+    def _or_back(self, engine: Engine) -> str:
+        """The way back, as the end of a next step; a first deployment has none."""
+        if any(image != engine.image() for image in engine.earlier_images()):
+            return f", or run `opsctl rollback --stack {self.stack}`"
+        return "; there is no earlier image to go back to"
 
 
 def rollback_target(engine: Engine) -> str:

@@ -8,7 +8,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from opsctl.errors import CheckFailed
-from opsctl.smoke.contract import Hit, Problem, RagAnswer, SearchResult, parse
+from opsctl.smoke.contract import Hit, Problem, RagAnswer, Ready, SearchResult, parse
 from opsctl.smoke.golden import Golden
 
 if TYPE_CHECKING:
@@ -36,11 +36,15 @@ class Asking:
     """What a check needs: the service, the questions, and the time that one request may take.
 
     Without `golden` the questions are made from documents that the service itself holds.
+
+    Attributes:
+        release: the one that has to answer; None where any will do.
     """
 
     service: ServiceClient
     golden: tuple[Golden, ...]
     limit_s: float
+    release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,14 @@ async def livez(asking: Asking) -> Evidence:
 
 
 async def readyz(asking: Asking) -> Evidence:
-    """Hold that models are warm and the service is not draining."""
-    _expect(await asking.service.get("/readyz", limit_s=asking.limit_s), 200)
-    return Evidence("warmed up, not draining")
+    """Hold that models are warm, the service is not draining, and it is the release that was asked for."""
+    release = parse(Ready, _expect(await asking.service.get("/readyz", limit_s=asking.limit_s), 200)).release
+    if asking.release is not None and release != asking.release:
+        raise CheckFailed(
+            f"release {release} answers, not {asking.release}",
+            next_step="check that the address leads to this stack, then run the smoke test again",
+        )
+    return Evidence("warmed up, not draining", {"release": release})
 
 
 async def search(asking: Asking) -> Evidence:

@@ -53,6 +53,12 @@ class Timings(BaseModel):
     total_ms: Milliseconds
 
 
+class Ready(Body):
+    """What /readyz answers."""
+
+    release: str | None = None
+
+
 class SearchResult(Body):
     """What /search answers."""
 

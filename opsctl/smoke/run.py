@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from opsctl.errors import CheckFailed
 from opsctl.output import working
 from opsctl.smoke.checks import CHECKS, Asking
 from opsctl.smoke.client import connect
+from opsctl.smoke.contract import Ready, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,10 +30,11 @@ POLL_LIMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The service that is tested, and the stack that named it."""
+    """The service that is tested, the stack that named it, and the release that has to answer."""
 
     url: str
     stack: str | None = None
+    release: str | None = None
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -83,31 +85,42 @@ async def smoke(
     async with connect(target.url, api_key=target.api_key) as service:
         if first_answer_s:
             with working(talk, f"waiting for {target.url} ..."):
-                await _first_answer(service, min(limit_s, POLL_LIMIT_S), first_answer_s)
+                await _first_answer(service, target.release, min(limit_s, POLL_LIMIT_S), first_answer_s)
         for check in checks:
             if check.needs is not None and outcomes[check.needs].status != "ok":
                 outcomes[check.name] = Outcome(check.name, "skipped", 0.0, f"needs {check.needs}")
                 continue
             with working(talk, f"checking {check.name} ..."):
-                outcomes[check.name] = await _timed(check, service, golden, limit_s)
+                outcomes[check.name] = await _timed(
+                    check, Asking(service, golden, min(limit_s, check.limit_s), target.release)
+                )
     return Report(target, tuple(outcomes.values()))
 
 
-async def _first_answer(service: ServiceClient, limit_s: float, patience_s: float) -> None:
-    """Wait until /livez says anything, or patience ends; the first check tells the rest."""
+async def _first_answer(service: ServiceClient, release: str | None, limit_s: float, patience_s: float) -> None:
+    """Wait until anything answers, and `release` where one is named, or until patience ends; the checks tell the rest.
+
+    Tasks of the release before still answer for a while after a rollout.
+    """
+
+    async def answers() -> bool:
+        if release is None:
+            return bool(await service.get("/livez", limit_s=limit_s))
+        return parse(Ready, await service.get("/readyz", limit_s=limit_s)).release == release
+
     polling = AsyncRetrying(
         stop=stop_after_delay(patience_s),
         wait=wait_fixed(POLL_S),
-        retry=retry_if_exception_type(CheckFailed),
+        retry=retry_if_exception_type(CheckFailed) | retry_if_result(lambda answered: not answered),
         retry_error_callback=lambda _: None,
     )
-    await polling(service.get, "/livez", limit_s=limit_s)
+    await polling(answers)
 
 
-async def _timed(check: Check, service: ServiceClient, golden: tuple[Golden, ...], limit_s: float) -> Outcome:
+async def _timed(check: Check, asking: Asking) -> Outcome:
     started = perf_counter()
     try:
-        evidence = await check.run(Asking(service, golden, min(limit_s, check.limit_s)))
+        evidence = await check.run(asking)
     except CheckFailed as exc:
         return Outcome(check.name, "failed", (perf_counter() - started) * 1000, str(exc))
     return Outcome(check.name, "ok", (perf_counter() - started) * 1000, evidence.summary, evidence.facts)

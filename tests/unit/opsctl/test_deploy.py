@@ -13,6 +13,7 @@ import pytest
 from opsctl.deploy.report import spelled
 from opsctl.errors import ToolMissing
 from opsctl.project import Project, engine_environment, find_pulumi
+from tests.unit.opsctl.conftest import Reply
 from tests.unit.opsctl.test_verdict import BREAKER, ecs_says
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class World:
 
     def runs(self, image: str, **changed: Any) -> None:
         ecs_says(self.service, primary=revision(image), image=image, **changed)
+        self.service.says("/readyz", Reply(body={"status": "ready", "release": image}))
 
     @property
     def config(self) -> str:
@@ -84,7 +86,7 @@ def world(tmp_path: Path, service: PlayedService, monkeypatch: pytest.MonkeyPatc
     return World(tmp_path, service)
 
 
-def test_the_operators_day(opsctl: Run, world: World) -> None:
+def test_the_operators_day(opsctl: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """One stack through its life: first phase, a good image, a forged success, and the way back."""
     first = opsctl("deploy", "--stack", "dev", "--yes", "-o", "json")
     assert (first.code, first.document["verdict"], first.document["topology"]) == (0, None, "ecs")
@@ -119,11 +121,27 @@ def test_the_operators_day(opsctl: Run, world: World) -> None:
     assert f"going back to {GOOD}" in back.err
     assert f"image: {GOOD}" in world.config
 
+    monkeypatch.setattr("opsctl.deploy.run.FIRST_ANSWER_S", 0.1)
+    world.service.says("/readyz", Reply(body={"status": "ready", "release": BETTER}))
+    stale = opsctl("deploy", "--stack", "dev", "--yes", *golden)
+    assert (stale.code, stale.document["verdict"]["status"]) == (1, "running")
+    assert f"release {BETTER} answers, not {GOOD}" in str(stale.document["smokeTest"])
+
+    world.runs(GOOD)
     world.service.hangs("/rag")
     broken = opsctl("deploy", "--stack", "dev", "--yes", "--golden", "golden.yaml", "--timeout", "0.3")
     assert broken.code == 1
     assert "rag-good runs, 2 of 2 replicas" in broken.out
     assert "the smoke test of stack 'dev' fails: rag" in broken.err.splitlines()[-1]
+
+
+def test_a_first_deployment_has_nothing_to_go_back_to(opsctl: Run, world: World) -> None:
+    world.runs(BAD, rollout="FAILED")
+    first = opsctl("deploy", "--stack", "dev", "--yes", "--image", BAD)
+    assert first.code == 5
+    assert first.err.splitlines()[-1].endswith("deploy a corrected image; there is no earlier image to go back to")
+    back = opsctl("rollback", "--stack", "dev", "--yes")
+    assert (back.code, "no earlier image" in back.err) == (2, True)
 
 
 def test_a_refused_deployment_leaves_the_stack_config_as_it_was(opsctl: Run, world: World) -> None:

@@ -274,6 +274,16 @@ def test_a_service_that_only_comes_up_is_waited_for(service: PlayedService, monk
     assert run_smoke(service, load_golden(), first_answer_s=5).failed == ()
 
 
+def test_the_release_that_was_asked_for_is_waited_for(service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsctl.smoke.run.POLL_S", 0.01)
+    releases = iter(["old", "old", "new"])
+    service.answers["/readyz"] = lambda _: Reply(body={"release": next(releases, "new")})
+    target = Target(service.url, release="new")
+    report = asyncio.run(smoke_run(target, load_golden(), limit_s=5, talk=Console(quiet=True), first_answer_s=5))
+    assert report.failed == ()
+    assert report.outcomes[NAMES.index("readyz")].facts == {"release": "new"}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
