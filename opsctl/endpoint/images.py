@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ruamel.yaml import YAML
 
+from opsctl.endpoint.spec import INFERENCE_AMI
 from opsctl.errors import NotUsable, ToolMissing
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 PUBLIC_GALLERY = "public.ecr.aws"
 SDK_FRAMEWORK = "huggingface-llm"  # TGI; its registry accounts are those of all deep learning containers
-# Driver 550: the containers carry CUDA 12.4 (TGI) and 12.9 (vLLM). Without it they die before their first log line.
-INFERENCE_AMI = "al2-ami-sagemaker-inference-gpu-3-1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import re
 
-# AWS, accelerated computing instances; types that are not listed have one GPU.
-GPUS = {
-    "ml.g4dn.12xlarge": 4,
-    "ml.g5.12xlarge": 4,
-    "ml.g5.24xlarge": 4,
-    "ml.g5.48xlarge": 8,
-    "ml.g6.12xlarge": 4,
-    "ml.g6.24xlarge": 4,
-    "ml.g6.48xlarge": 8,
-    "ml.g6e.12xlarge": 4,
-    "ml.g6e.24xlarge": 4,
-    "ml.g6e.48xlarge": 8,
-    "ml.p4d.24xlarge": 8,
-    "ml.p4de.24xlarge": 8,
-    "ml.p5.48xlarge": 8,
-    "ml.p5e.48xlarge": 8,
-    "ml.p5en.48xlarge": 8,
-}
+from infra.accelerators import GPU_INSTANCES
+
+BFLOAT16 = 8.0  # compute capability; Turing has none
 LOCAL_DISK = re.compile(r"ml\.(g4dn|g5|g6|g6e|gr6|p4d|p4de|p5|p5e|p5en|trn1|trn1n|[a-z]+\d+[a-z]*d[a-z]*)\.")
 
 
 def gpus(instance_type: str) -> int:
-    """GPUs of one instance."""
-    return GPUS.get(instance_type, 1)
+    """GPUs of one instance; one where the type isn't known."""
+    found = GPU_INSTANCES.get(instance_type)
+    return found.count if found else 1
+
+
+def computes_in_bfloat16(instance_type: str) -> bool:
+    """Whether its GPUs do; assumed where the type isn't known, since all newer ones do."""
+    found = GPU_INSTANCES.get(instance_type)
+    return found is None or found.gpu.capability >= BFLOAT16
 
 
 def takes_volume_key(instance_type: str) -> bool:

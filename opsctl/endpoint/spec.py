@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Engine = Literal["vllm", "tgi"]
-INFERENCE_AMI = "al2-ami-sagemaker-inference-gpu-3-1"  # its driver is new enough for the CUDA 12.9 of the containers
+# Driver 550: the containers carry CUDA 12.4 (TGI) and 12.9 (vLLM). Without it they die before their first log line.
+INFERENCE_AMI = "al2-ami-sagemaker-inference-gpu-3-1"
 
 
 @dataclass(frozen=True, slots=True)

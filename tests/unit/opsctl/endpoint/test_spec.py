@@ -14,7 +14,7 @@ from opsctl.errors import NotDeployed, NotUsable, StackNotFound
 from opsctl.project import find_project
 from opsctl.stack import Delivery, Endpoint
 from opsctl.stack_config import read_stack_config
-from tests.unit.opsctl.endpoint.specs import CLASSIC, IMAGE, changed
+from tests.unit.opsctl.endpoint.specs import IMAGE
 
 DELIVERY = Delivery(
     topology="ecs",
@@ -69,23 +69,6 @@ def test_weights_in_the_bucket_cut_the_container_off_the_network() -> None:
 def test_what_can_not_be_an_endpoint_is_refused(generation: Any, delivery: Any, error: Any, said: str) -> None:
     with pytest.raises(error, match=said):
         endpoint_spec(config(**generation), delivery, IMAGE)
-
-
-def test_the_engine_is_told_quantization_gpus_and_context() -> None:
-    spec = changed(CLASSIC, quantization="awq", instance_type="ml.g5.12xlarge", context_tokens=8192)
-    assert container_environment(spec) == {
-        "SM_VLLM_MODEL": "mlabonne/TwinLlama-3.1-8B-DPO",
-        "SM_VLLM_MAX_MODEL_LEN": "8192",
-        "SM_VLLM_TENSOR_PARALLEL_SIZE": "4",
-        "SM_VLLM_QUANTIZATION": "awq",
-    }
-    assert container_environment(changed(spec, engine="tgi")) == {
-        "HF_MODEL_ID": "mlabonne/TwinLlama-3.1-8B-DPO",
-        "SM_NUM_GPUS": "4",
-        "MAX_INPUT_TOKENS": "8191",
-        "MAX_TOTAL_TOKENS": "8192",
-        "HF_MODEL_QUANTIZE": "awq",
-    }
 
 
 def test_a_name_is_the_same_for_the_same_content_whatever_the_order() -> None:
