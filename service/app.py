@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from service import settings as environment
+from service.access.opening import open_access
 from service.api import errors, health, openai, rag
+from service.api.auth import Gate
 from service.api.middleware import JsonBody, RequestContext
 from service.api.state import State
 from service.errors import StartupError
@@ -38,13 +40,14 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         async with AsyncExitStack() as stack:
             try:
                 opened = await stack.enter_async_context(open_parts(settings)) if parts is None else parts
+                access = await stack.enter_async_context(open_access(settings))
                 stack.enter_context(metrics_server(telemetry, settings.host, settings.metrics_port))
             except StartupError as exc:
                 app.state.refused = exc
                 raise
             pipeline = Pipeline(opened, settings)
             answers = Answers(pipeline, opened, settings)
-            app.state.service = State(settings, telemetry, opened, pipeline, answers, ready=True)
+            app.state.service = State(settings, telemetry, opened, pipeline, answers, access, ready=True)
             yield
 
     app = _bare(lifespan, docs=settings.docs)
@@ -54,6 +57,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     for router in (health.router, rag.router, openai.router):
         app.include_router(router)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Gate)
     app.add_middleware(RequestContext, telemetry=telemetry, served_by=settings.served_by)
     return app
 

@@ -2,6 +2,8 @@
 
 RagError
 |- BadRequest             422  the caller can fix it
+|- Unauthenticated        401  who calls is not known
+|- LimitExceeded          429  the caller used up what it may; names the limit
 |- StageUnavailable       503  a stage that the answer needs is down; names the stage
 |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
 |  |- UpstreamThrottled   503  the vendor asked to slow down
@@ -38,6 +40,28 @@ class BadRequest(RagError):
 
     status = 422
     title = "Invalid request"
+
+
+class Unauthenticated(RagError):
+    """The request proves nobody's identity.
+
+    Attributes:
+        presented: a credential came with it, and was refused.
+    """
+
+    status = 401
+    title = "Not authenticated"
+
+    def __init__(self, detail: str, *, presented: bool = True) -> None:
+        super().__init__(detail)
+        self.presented = presented
+
+
+class LimitExceeded(RagError):
+    """The caller used up what its key may use; `detail` names the limit."""
+
+    status = 429
+    title = "Limit exceeded"
 
 
 class NotReady(RagError):

@@ -6,6 +6,8 @@ Names keep the deployment guide's words where it has them (`OPENAI_API_KEY`, `QD
 
 from __future__ import annotations
 
+from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -27,6 +29,14 @@ _URL = TypeAdapter(HttpUrl)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _is_loopback(host: str) -> bool:
+    """Of a name only `localhost` is, whatever else it resolves to."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _env(*names: str) -> AliasChoices:
@@ -63,10 +73,13 @@ class Settings(BaseSettings):
         None, description="who may call; must be said where the host is not a loopback address"
     )
     api_keys_from: str | None = Field(None, description="hashed keys: ARN of a Secrets Manager secret, or a file")
+    api_keys_ttl_s: Positive = Field(60.0, description="the keys are read again after this long")
     oidc_issuer: str | None = None
     oidc_audience: str | None = None
     requests_per_minute: Count | None = Field(None, description="per key, unless the key says otherwise")
-    usd_per_hour: Positive | None = Field(None, description="spend per key, unless the key says otherwise")
+    usd_per_hour: Annotated[Decimal, Field(gt=0)] | None = Field(
+        None, description="spend per key, unless the key says otherwise"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     # emergency switches and telemetry
@@ -162,6 +175,14 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.auth is None and not _is_loopback(self.host):
+            raise ValueError(
+                f"RAG_AUTH must be said where RAG_HOST is not a loopback address ({self.host}): api-keys, oidc or none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.served_by == "edge" and self.privacy == "local-only":
             away = {
@@ -176,6 +197,9 @@ class Settings(BaseSettings):
         missing = [
             f"{name} is required by {why}"
             for field, name, why, wanted in (
+                ("api_keys_from", "RAG_API_KEYS_FROM", "RAG_AUTH=api-keys", self.auth == "api-keys"),
+                ("oidc_issuer", "RAG_OIDC_ISSUER", "RAG_AUTH=oidc", self.auth == "oidc"),
+                ("oidc_audience", "RAG_OIDC_AUDIENCE", "RAG_AUTH=oidc", self.auth == "oidc"),
                 ("qdrant_url", "QDRANT_CLOUD_URL", "RAG_VECTOR_STORE=qdrant", self.vector_store == "qdrant"),
                 ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_VECTOR_STORE=faiss", self.vector_store == "faiss"),
                 ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_DOCUMENTS=bundle", self.documents == "bundle"),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,15 @@ def wait_until(happened: Callable[[], bool], *, within_s: float, what: str) -> f
 
 
 @contextmanager
-def running(command: Sequence[str | Path], port: int, *, ready: Callable[[], bool] | None = None) -> Iterator[Running]:
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def running(
+    command: Sequence[str | Path],
+    port: int,
+    *,
+    ready: Callable[[], bool] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    arguments = [str(part) for part in command]
+    process = subprocess.Popen(arguments, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     drain = threading.Thread(target=process.stdout.read, daemon=True) if process.stdout else None
     if drain:
         drain.start()  # a full pipe would stop the server

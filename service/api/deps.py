@@ -5,12 +5,12 @@ All are coroutines, although none waits: FastAPI runs a plain function in a work
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.access.caller import Caller
 from service.api.errors import request_id
 from service.api.state import State
 from service.errors import NotReady
@@ -42,13 +42,8 @@ class Call:
 async def _call(request: Request) -> Call:
     """One dependency in place of four: resolving one costs more than what any of them does."""
     state = await _ready(request)
-    return Call(state, Deadline(state.settings.deadline_s), request_id(request), _tenant(request))
-
-
-def _tenant(request: Request) -> str:
-    """Callers with the same credentials share answers; the credentials are never kept in the clear."""
-    said = request.headers.get("authorization", "")
-    return hashlib.sha256(said.encode()).hexdigest()[:32] if said else ""
+    caller: Caller = request.scope["caller"]
+    return Call(state, Deadline(state.settings.deadline_s), request_id(request), caller.name)
 
 
 StateDep = Annotated[State, Depends(_state)]

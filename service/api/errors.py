@@ -9,15 +9,18 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
-from service.errors import BadRequest, RagError, StageUnavailable
+from service.errors import BadRequest, RagError, StageUnavailable, Unauthenticated
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 FIRST_SERVER_STATUS = 500
 UNREADABLE = 400
+WORTH_SKIPPING_BYTES = 64 * 1024  # an unread body up to this is cheaper to skip than a new connection
+CHALLENGE = 'Bearer realm="rag-platform"'
 _STATUS_TITLES = {
     404: "Not found",
     405: "Method not allowed",
@@ -77,9 +80,30 @@ def _answer(request: Request, body: Problem, headers: dict[str, str] | None = No
     return respond(body, headers)
 
 
+def refuse(scope: Scope, exc: RagError) -> JSONResponse:
+    """The same answer from a middleware, whose exceptions no handler sees, before the body is read."""
+    request = Request(scope)
+    response = _told(request, exc)
+    declared = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or not declared.isdigit() or int(declared) > WORTH_SKIPPING_BYTES:
+        response.headers["Connection"] = "close"
+    return response
+
+
 async def _rag_error(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RagError)  # noqa: S101 - registered for this class
-    return _answer(request, problem(exc, request_id(request)), retry_after(exc))
+    return _told(request, exc)
+
+
+def _told(request: Request, exc: RagError) -> JSONResponse:
+    return _answer(request, problem(exc, request_id(request)), retry_after(exc) | _challenge(exc))
+
+
+def _challenge(exc: RagError) -> dict[str, str]:
+    """RFC 6750: an error code only where a credential came with the request."""
+    if not isinstance(exc, Unauthenticated):
+        return {}
+    return {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"' if exc.presented else CHALLENGE}
 
 
 async def _invalid(request: Request, exc: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.access.opening import Access
 from service.parts import Parts
 from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
@@ -20,4 +21,5 @@ class State:
     parts: Parts
     pipeline: Pipeline
     answers: Answers
+    access: Access
     ready: bool = False

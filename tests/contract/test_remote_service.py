@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
+from service.access.authentication import Nobody
+from service.access.opening import Access
 from service.adapters.service_url import ServiceUrl
 from service.api.state import State
 from service.app import create_app
@@ -42,7 +44,8 @@ def service(**parts: Any) -> FastAPI:
     opened = Parts(**(known | parts))
     app = create_app(SETTINGS, opened)
     pipeline = Pipeline(opened, SETTINGS)
-    app.state.service = State(SETTINGS, Telemetry(), opened, pipeline, Answers(pipeline, opened, SETTINGS), ready=True)
+    answers = Answers(pipeline, opened, SETTINGS)
+    app.state.service = State(SETTINGS, Telemetry(), opened, pipeline, answers, Access(Nobody()), ready=True)
     return app
 
 

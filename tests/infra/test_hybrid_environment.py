@@ -13,6 +13,8 @@ from infra.topologies.hybrid import edge_environment
 from service.settings import Settings, environment_names
 from tests.infra.mocked_program import stack_file
 
+KEYS = "arn:aws:secretsmanager:eu-north-1:111122223333:secret:rag/dev/apiKeys-x"
+
 
 def configured(topology: str, **sections: Any) -> StackConfig:
     config = {
@@ -29,7 +31,14 @@ def environment(topology: str, **sections: Any) -> ServiceEnvironment:
     cfg = configured(topology, **sections)
     if topology == "hybrid":
         return edge_environment(cfg, "bundle")
-    wiring = Wiring(host="127.0.0.1", port=8000, metrics_port=9090, release="r1", redis_url="rediss://cache:6379")
+    wiring = Wiring(
+        host="10.0.0.1",
+        port=8000,
+        metrics_port=9090,
+        release="r1",
+        redis_url="rediss://cache:6379",
+        api_keys_from=KEYS,
+    )
     return service_environment(cfg, wiring)
 
 
@@ -61,6 +70,26 @@ def test_no_secret_and_no_credential_is_among_the_plain_values(topology: str) ->
 def test_only_an_edge_is_told_how_long_it_may_drain(topology: str) -> None:
     assert "RAG_GRACEFUL_S" not in environment(topology).plain
     assert "RAG_GRACEFUL_S" in environment("hybrid").plain
+
+
+@pytest.mark.parametrize("topology", ["ecs", "eks", "lambda"])
+def test_a_cloud_service_is_told_who_may_call(topology: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_by_the_service(environment(topology), monkeypatch)
+    assert (settings.auth, settings.requests_per_minute) == ("api-keys", 60)
+    assert settings.api_keys_from == KEYS
+    by_token = {
+        "insecureHttp": True,
+        "auth": "oidc",
+        "oidc": {"issuer": "https://login.example.com/", "audience": "rag"},
+    }
+    settings = read_by_the_service(environment(topology, access=by_token), monkeypatch)
+    assert (settings.auth, settings.api_keys_from) == ("oidc", None)
+    assert (settings.oidc_issuer, settings.oidc_audience) == ("https://login.example.com/", "rag")
+
+
+def test_an_edge_on_loopback_asks_for_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_by_the_service(environment("hybrid"), monkeypatch)
+    assert (settings.auth, settings.requests_per_minute) == ("none", None)
 
 
 def test_lambda_sets_its_region_itself() -> None:

@@ -138,7 +138,7 @@ def test_a_missing_language_model_is_refused_in_one_line(arguments: list[str], r
 
 
 def test_an_address_that_is_not_this_machines_is_not_called_a_taken_port(home: Path) -> None:
-    assert "RAG_HOST: 203.0.113.1:" in refused(environment(home, RAG_HOST="203.0.113.1"))
+    assert "RAG_HOST: 203.0.113.1:" in refused(environment(home, RAG_HOST="203.0.113.1", RAG_AUTH="none"))
 
 
 def test_a_bundle_of_another_model_is_noticed_before_it_is_served(home: Path, tmp_path: Path) -> None:

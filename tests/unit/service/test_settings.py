@@ -60,6 +60,9 @@ def test_every_mistake_is_reported_at_once_by_its_environment_name(monkeypatch: 
         ({"QDRANT_CLOUD_URL": "https://q", "RAG_QUERY_MODEL": "openai"}, "OPENAI_API_KEY"),
         ({"QDRANT_CLOUD_URL": "https://q", "RAG_DOCUMENTS": "mongo"}, "DATABASE_HOST"),
         ({"QDRANT_CLOUD_URL": "https://q", "RAG_CACHE": "redis"}, "RAG_REDIS_URL"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_AUTH": "api-keys"}, "RAG_API_KEYS_FROM"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_AUTH": "oidc", "RAG_OIDC_AUDIENCE": "rag"}, "RAG_OIDC_ISSUER"),
+        ({"QDRANT_CLOUD_URL": "https://q", "RAG_AUTH": "oidc", "RAG_OIDC_ISSUER": "https://i"}, "RAG_OIDC_AUDIENCE"),
         ({"QDRANT_CLOUD_URL": "https://q", "RAG_RERANKER": "onnx"}, "RAG_RERANKER_MODEL"),
         ({"QDRANT_CLOUD_URL": "https://q", "RAG_FALLBACK": "service"}, "RAG_FALLBACK_URL"),
     ],
@@ -95,6 +98,8 @@ def test_no_aws_credential_is_a_setting() -> None:
             {"RAG_SERVED_BY": "edge", "RAG_QUERY_MODEL": "openai", "OPENAI_API_KEY": "k", "RAG_FALLBACK": "sagemaker"},
             "RAG_PRIVACY=local-only lets no query leave: set RAG_QUERY_MODEL=none, RAG_FALLBACK=none",
         ),
+        ({"RAG_HOST": "0.0.0.0"}, "RAG_AUTH must be said where RAG_HOST is not a loopback address"),  # noqa: S104
+        ({"RAG_HOST": "service.internal"}, "RAG_AUTH must be said where RAG_HOST is not a loopback address"),
         ({"RAG_DEADLINE_S": "120"}, "RAG_GRACEFUL_S must be above RAG_DEADLINE_S"),
     ],
 )
@@ -103,3 +108,8 @@ def test_what_could_not_work_is_refused_at_start(
 ) -> None:
     with pytest.raises(StartupError, match=reason):
         load(monkeypatch, **({"QDRANT_CLOUD_URL": "https://q"} | environment))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
+def test_on_loopback_nobody_need_say_who_may_call(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert load(monkeypatch, QDRANT_CLOUD_URL="https://q", RAG_HOST=host).auth is None
