@@ -1,23 +1,13 @@
-"""The only place that imports boto3: asks AWS, answers with values, translates its errors. It decides nothing."""
+"""The only package that imports boto3: asks AWS, answers with values, translates its errors. It decides nothing."""
 
 from __future__ import annotations
 
 from base64 import b64decode
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
-
-from opsctl.errors import CloudRefused, TimedOut
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-LIMITS = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"}
+from opsctl.aws.session import client, translated
+from opsctl.errors import CloudRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +35,8 @@ def ecs_service(region: str | None, cluster: str, service: str) -> EcsService:
     Raises:
         CloudRefused, TimedOut
     """
-    with _translated(f"ECS service '{service}'"):
-        ecs: Any = boto3.Session().client("ecs", region_name=region, config=LIMITS)
+    with translated(f"ECS service '{service}'"):
+        ecs = client("ecs", region)
         found = ecs.describe_services(cluster=cluster, services=[service])["services"]
         if not found or found[0]["status"] != "ACTIVE":
             raise CloudRefused(
@@ -80,8 +70,8 @@ def registry_login(region: str | None) -> RegistryLogin:
     Raises:
         CloudRefused, TimedOut
     """
-    with _translated("the login of the image registry"):
-        ecr: Any = boto3.Session().client("ecr", region_name=region, config=LIMITS)
+    with translated("the login of the image registry"):
+        ecr = client("ecr", region)
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     user, _, password = b64decode(token).decode().partition(":")
     return RegistryLogin(user, password)
@@ -93,8 +83,8 @@ def secret_text(region: str | None, arn: str) -> str:
     Raises:
         CloudRefused, TimedOut: names the secret, never its value.
     """
-    with _translated(f"the secret {arn}"):
-        secrets: Any = boto3.Session().client("secretsmanager", region_name=region, config=LIMITS)
+    with translated(f"the secret {arn}"):
+        secrets = client("secretsmanager", region)
         return str(secrets.get_secret_value(SecretId=arn)["SecretString"])
 
 
@@ -103,29 +93,3 @@ def _undone(deployment: dict[str, Any]) -> str | None:
     if not status.startswith(("ROLLBACK", "STOP")):
         return None
     return str(deployment.get("statusReason") or status)
-
-
-@contextmanager
-def _translated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except NoCredentialsError as exc:
-        raise CloudRefused(
-            f"no AWS credentials to read {what}", next_step="run `aws configure sso`, or set AWS_PROFILE"
-        ) from exc
-    except (ConnectTimeoutError, ReadTimeoutError) as exc:
-        raise TimedOut(f"AWS gave no answer about {what}", next_step="check the network, then run it again") from exc
-    except ClientError as exc:
-        error = exc.response["Error"]
-        next_step = (
-            "run `aws sso login`"
-            if error["Code"] in EXPIRED
-            else f"allow or correct {exc.operation_name}, then run it again"
-        )
-        raise CloudRefused(
-            f"AWS refused to show {what}: {error['Code']}: {error['Message']}", next_step=next_step
-        ) from exc
-    except BotoCoreError as exc:
-        raise CloudRefused(
-            f"AWS can't be asked about {what}: {exc}", next_step="check AWS_REGION and AWS_PROFILE"
-        ) from exc
