@@ -8,11 +8,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from infra import config, offline
+from infra.config.phases import with_second_phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 FRAMES = ("Foundation",)  # components that only hold others
 PIECES = 6  # kinds of resource that a box names
-PHASE_TWO: dict[str, dict[str, object]] = {
-    "service": {"image": "registry.example.com/rag@sha256:" + "0" * 64},
-    "retrieval": {"url": "https://vectors.example.com"},
-    "secrets": {name: {"secure": "-"} for name in ("openaiApiKey", "qdrantApiKey", "mongoUrl")},
-}
 
 
 def mermaid(program: Program) -> str:
@@ -75,11 +71,8 @@ def _named(counted: Counter[str]) -> str:
 
 def stack_config(stack_file: Path) -> StackConfig:
     """A stack file with what the second phase adds, so that there is a workload to draw."""
-    tree: dict[str, Any] = dict(yaml.safe_load(stack_file.read_text())["config"])
-    for section, values in PHASE_TWO.items():
-        key = f"rag-platform:{section}"
-        tree[key] = {**tree.get(key, {}), **values}
-    return config.parse(tree, stack=stack_file.name.split(".")[1])
+    tree = yaml.safe_load(stack_file.read_text())["config"]
+    return config.parse(with_second_phase(tree), stack=stack_file.name.split(".")[1])
 
 
 def draw(stack_file: Path) -> str:

@@ -58,11 +58,13 @@ def write_json(document: Mapping[str, object]) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def write_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write rows under `columns`; a cell that is a known state is coloured by it."""
+def write_table(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> None:
+    """Write rows under `columns`; a cell that is a known state is coloured by it, columns of `right` hold figures."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column == "time" else "left")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="right" if column == "time" or number in right else "left")
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     console.print(table)

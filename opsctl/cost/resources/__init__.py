@@ -1,0 +1,95 @@
+"""Every resource type that a topology declares, with what it costs: one function each, or the reason why there is none.
+
+A type that is in none of the three tables makes a report incomplete: a new resource can't be free by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from infra.offline import Declared
+from opsctl.cost.components import Component, Situation
+from opsctl.cost.resources import compute, network, storage
+
+Pricer = Callable[[Declared, Situation], Iterable[Component]]
+
+PRICED: dict[str, Pricer] = {
+    "aws:autoscaling/group:Group": compute.instance_group,
+    "aws:cloudwatch/logGroup:LogGroup": storage.log_group,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": storage.alarm,
+    "aws:ebs/volume:Volume": storage.volume,
+    "aws:ec2/eip:Eip": network.elastic_ip,
+    "aws:ec2/instance:Instance": compute.instance,
+    "aws:ec2/natGateway:NatGateway": network.nat_gateway,
+    "aws:ec2/vpcEndpoint:VpcEndpoint": network.endpoint,
+    "aws:ecr/repository:Repository": storage.images,
+    "aws:ecs/service:Service": compute.ecs_service,
+    "aws:elasticache/replicationGroup:ReplicationGroup": storage.cache_nodes,
+    "aws:kms/key:Key": storage.key,
+    "aws:lb/loadBalancer:LoadBalancer": network.load_balancer,
+    "aws:s3/bucket:Bucket": storage.bucket,
+    "aws:secretsmanager/secret:Secret": storage.secret,
+    "aws:wafv2/webAcl:WebAcl": network.web_acl,
+}
+
+UNSUPPORTED: dict[str, str] = {
+    "aws:cloudfront/distribution:Distribution": "requests and egress of CloudFront are not in the catalog",
+}
+
+FREE = frozenset(
+    {
+        "aws:acm/certificate:Certificate",
+        "aws:acm/certificateValidation:CertificateValidation",
+        "aws:appautoscaling/policy:Policy",  # its alarms are AWS's own
+        "aws:appautoscaling/scheduledAction:ScheduledAction",
+        "aws:appautoscaling/target:Target",
+        "aws:budgets/budget:Budget",  # without actions
+        "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration",
+        "aws:dlm/lifecyclePolicy:LifecyclePolicy",  # its snapshots are priced with their volume
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+        "aws:ec2/flowLog:FlowLog",  # paid as its log group
+        "aws:ec2/internetGateway:InternetGateway",
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        "aws:ec2/networkInterface:NetworkInterface",
+        "aws:ec2/route:Route",
+        "aws:ec2/routeTable:RouteTable",
+        "aws:ec2/routeTableAssociation:RouteTableAssociation",
+        "aws:ec2/securityGroup:SecurityGroup",
+        "aws:ec2/subnet:Subnet",
+        "aws:ec2/volumeAttachment:VolumeAttachment",
+        "aws:ec2/vpc:Vpc",
+        "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        "aws:ecs/capacityProvider:CapacityProvider",
+        "aws:ecs/cluster:Cluster",  # what Container Insights writes is in "not included"
+        "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
+        "aws:ecs/taskDefinition:TaskDefinition",
+        "aws:elasticache/subnetGroup:SubnetGroup",
+        "aws:iam/instanceProfile:InstanceProfile",
+        "aws:iam/role:Role",
+        "aws:iam/rolePolicy:RolePolicy",
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+        "aws:kms/alias:Alias",
+        "aws:lb/listener:Listener",
+        "aws:lb/targetGroup:TargetGroup",
+        "aws:route53/record:Record",  # an alias to a load balancer answers for nothing
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+        "aws:s3/bucketLogging:BucketLogging",
+        "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+        "aws:s3/bucketPolicy:BucketPolicy",
+        "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        "aws:s3/bucketVersioning:BucketVersioning",
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        "aws:sns/topic:Topic",
+        "aws:sns/topicPolicy:TopicPolicy",
+        "aws:sns/topicSubscription:TopicSubscription",
+        "aws:ssm/parameter:Parameter",  # standard tier
+        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        "aws:wafv2/webAclAssociation:WebAclAssociation",
+        "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration",
+        "pulumi-python:dynamic:Resource",  # made by the program itself
+        "pulumi-python:dynamic/edge:EdgeBundle",  # your own machine
+        "pulumi-python:dynamic/edge:EdgeService",
+    }
+)

@@ -1,0 +1,140 @@
+"""What is kept costs: volumes, images, objects, logs, secrets, keys, the cache."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from opsctl.cost.components import KIB_PER_GIB, Component, Situation, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.offline import Declared
+
+DAYS_PER_MONTH = Decimal(365) / 12
+
+
+def volume(disk: Declared, at: Situation) -> Iterator[Component]:
+    """The volume, and its snapshots where a lifecycle policy takes some."""
+    size, kind = number(disk.inputs, "size"), disk.inputs.get("type", "gp3")
+    of = partial(Component, resource=disk.name, part="data", unit="GB-month")
+    yield of(name=f"volume, {kind}", price_key=f"ebs.{kind}.gb_month", quantity=size)
+    if at.program.of("dlm/lifecyclePolicy:LifecyclePolicy"):
+        yield of(
+            name="snapshots",
+            price_key="ebs.snapshot.gb_month",
+            quantity=size * at.usage.amount("snapshot_gib_per_volume_gib"),
+            assumption=at.usage.because("snapshot_gib_per_volume_gib"),
+        )
+
+
+def cache_nodes(cache: Declared, at: Situation) -> Iterator[Component]:
+    """Nodes of ElastiCache; the engine's name is part of the price."""
+    nodes, kind = number(cache.inputs, "numCacheClusters", 1), cache.inputs["nodeType"]
+    engine = cache.inputs.get("engine", "redis")
+    yield Component(
+        resource=cache.name,
+        part="cache",
+        name=f"{engine} {kind}, {nodes.normalize():f} nodes",
+        price_key=f"elasticache.{engine}.{kind}.node_hour",
+        quantity=nodes * at.hours,
+        unit="node-hour",
+    )
+
+
+def images(repository: Declared, at: Situation) -> Iterator[Component]:
+    """The images that the lifecycle policy keeps."""
+    yield Component(
+        resource=repository.name,
+        part="service",
+        name="container images",
+        price_key="ecr.gb_month",
+        quantity=at.usage.amount("image_gib"),
+        unit="GB-month",
+        assumption=at.usage.because("image_gib"),
+    )
+
+
+def bucket(store: Declared, at: Situation) -> Iterator[Component]:
+    """The bucket of the model's weights; access logs come to cents."""
+    if not store.name.endswith("-weights"):
+        return
+    yield Component(
+        resource=store.name,
+        part="model",
+        name="model weights",
+        price_key="s3.standard.gb_month",
+        quantity=at.usage.amount("weights_gib"),
+        unit="GB-month",
+        assumption=at.usage.because("weights_gib"),
+    )
+
+
+def log_group(group: Declared, at: Situation) -> Iterator[Component]:
+    """Ingestion, and what the retention keeps of it; sessions and the firewall's log are quiet unless used."""
+    name = str(group.inputs.get("name", group.name))
+    of = partial(Component, resource=group.name, part="logs")
+    by_query = name.endswith("/service")
+    if by_query:
+        quantity = at.queries * at.usage.amount("service_log_kib_per_query") / KIB_PER_GIB
+        because = at.usage.because("queries_per_month", "service_log_kib_per_query")
+    elif name.endswith("/flow"):
+        quantity, because = at.usage.amount("flow_log_gib_per_month"), at.usage.because("flow_log_gib_per_month")
+    else:
+        return
+    months = number(group.inputs, "retentionInDays") / DAYS_PER_MONTH
+    for what, key, unit, amount in (
+        ("logs, ingested", "cloudwatch.logs.ingest_gb", "GB", quantity),
+        ("logs, kept", "cloudwatch.logs.archive_gb_month", "GB-month", quantity * months),
+    ):
+        yield of(
+            name=f"{what} ({name})",
+            price_key=key,
+            quantity=amount,
+            unit=unit,
+            kind="usage" if by_query else "fixed",
+            assumption=because,
+        )
+
+
+def alarm(watch: Declared, at: Situation) -> Iterator[Component]:
+    """An alarm is paid for each metric that it reads."""
+    del at
+    queries = watch.inputs.get("metricQueries") or ()
+    metrics = sum(1 for each in queries if "metric" in each) or 1
+    yield Component(
+        resource=watch.name,
+        part="monitoring",
+        name=f"alarm over {metrics} metric{'s' if metrics > 1 else ''}",
+        price_key="cloudwatch.alarm_month",
+        quantity=Decimal(metrics),
+        unit="alarm-month",
+    )
+
+
+def secret(credential: Declared, at: Situation) -> Iterator[Component]:
+    """A secret's place, filled or not."""
+    del at
+    yield Component(
+        resource=credential.name,
+        part="security",
+        name="secret",
+        price_key="secrets.secret_month",
+        quantity=Decimal(1),
+        unit="secret-month",
+    )
+
+
+def key(encryption: Declared, at: Situation) -> Iterator[Component]:
+    """A customer managed key; each rotation adds as much, for two rotations at the most."""
+    del at
+    yield Component(
+        resource=encryption.name,
+        part="security",
+        name="encryption key",
+        price_key="kms.key_month",
+        quantity=Decimal(1),
+        unit="key-month",
+    )
