@@ -5,6 +5,7 @@ A wrong setting or a broken artefact is one line on stderr and exit code 78 (EX_
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import logging
@@ -12,6 +13,7 @@ import math
 import signal
 import socket
 import sys
+import time
 from types import FrameType
 
 import uvicorn
@@ -19,10 +21,11 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import StartupError
+from service.resilience.budgets import KEEP_ALIVE_S, LINGER_S
 from service.settings import Settings, load
 
 EX_CONFIG = 78
-KEEP_ALIVE_S = 75  # above a load balancer's idle time-out of 60 s, else a reused connection is a stray 502
+POLL_S = 0.05
 
 
 def main() -> int:
@@ -35,8 +38,8 @@ def main() -> int:
         return _refuse(exc)
     config = uvicorn.Config(
         app,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.graceful_s),
+        timeout_keep_alive=math.ceil(KEEP_ALIVE_S),
+        timeout_graceful_shutdown=math.ceil(settings.graceful_s - LINGER_S),
         access_log=False,
         log_level="warning",
         server_header=False,
@@ -62,6 +65,16 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve on for a moment: a peer whose kept connection is closed under its request would lose that request.
+
+        Each response says by now that its connection ends, so whoever asks again makes a new one elsewhere.
+        """
+        ends = time.monotonic() + LINGER_S
+        while self.server_state.connections and time.monotonic() < ends and not self.force_exit:  # noqa: ASYNC110 - uvicorn tells nobody of their end
+            await asyncio.sleep(POLL_S)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's shape
         app = self.config.app

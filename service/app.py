@@ -6,18 +6,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from service import settings as environment
 from service.access.opening import open_access
 from service.api import errors, health, openai, rag
 from service.api.auth import Gate
-from service.api.middleware import JsonBody, RequestContext
+from service.api.middleware import Bounded, JsonBody, RequestContext
 from service.api.state import State
 from service.errors import StartupError
 from service.parts import Parts, open_parts
 from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
+from service.resilience import Admission, Switches
+from service.resilience.admission import limit_of
 from service.settings import Settings
 from service.telemetry import Telemetry, metrics_server
 
@@ -45,8 +48,11 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
             except StartupError as exc:
                 app.state.refused = exc
                 raise
-            pipeline = Pipeline(opened, settings)
-            answers = Answers(pipeline, opened, settings)
+            switches = Switches(opened.switches)
+            stack.push_async_callback(switches.aclose)
+            await switches.refresh()
+            pipeline = Pipeline(opened, settings, switches)
+            answers = Answers(pipeline, opened, settings, switches)
             app.state.service = State(settings, telemetry, opened, pipeline, answers, access, ready=True)
             yield
 
@@ -57,9 +63,16 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     for router in (health.router, rag.router, openai.router):
         app.include_router(router)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=answering(rag.router, openai.router))
     app.add_middleware(Gate)
     app.add_middleware(RequestContext, telemetry=telemetry, served_by=settings.served_by)
     return app
+
+
+def answering(*routers: APIRouter) -> frozenset[str]:
+    """Paths that cost something; probes and lists are never refused."""
+    routes = (route for router in routers for route in router.routes)
+    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and "POST" in (route.methods or ()))
 
 
 def _bare(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], *, docs: bool) -> FastAPI:

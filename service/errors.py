@@ -8,7 +8,10 @@ RagError
 |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
 |  |- UpstreamThrottled   503  the vendor asked to slow down
 |  |- UpstreamExhausted   503  the vendor's balance or quota is used up; not retriable
+|  |- Unreachable         503  no connection could be made: nothing was done, so a second try is harmless
+|  |- CircuitOpen         503  it failed so often that it is left alone for now
 |- DeadlineExceeded       503  the request's time is used up
+|- Overloaded             503  as many requests are in flight as the process takes
 |- NotReady               503  starting or draining
 |- ClientGone             499  nobody reads the answer; never sent, only counted
 |- StartupError           exit code, before the first request: a wrong setting or a broken artefact
@@ -71,6 +74,13 @@ class NotReady(RagError):
     title = "Not ready"
 
 
+class Overloaded(RagError):
+    """As many requests are in flight as the process takes; refused before anything was read or paid."""
+
+    status = 503
+    title = "Too many requests in flight"
+
+
 class ClientGone(RagError):
     """The client closed the connection before the answer was there."""
 
@@ -116,6 +126,16 @@ class UpstreamExhausted(StageUnavailable):
     """The vendor account's balance or quota is used up: a person has to act, a retry can't help."""
 
     title = "Upstream quota exhausted"
+
+
+class Unreachable(StageUnavailable):
+    """No connection to the backend could be made: the call did nothing."""
+
+
+class CircuitOpen(StageUnavailable):
+    """The backend failed several times in a row and is left alone; `retry_after_s` is when it is asked again."""
+
+    title = "Stage left alone after failures"
 
 
 class StartupError(RagError):

@@ -8,15 +8,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import StartupError
+from service.resilience import Breakers
+from service.resilience.budgets import CACHE_S, LOOKUP_S, GenerationBudget
+from service.resilience.guarded import (
+    GuardedCache,
+    GuardedDocuments,
+    GuardedGenerator,
+    GuardedQueryModel,
+    GuardedRemote,
+    GuardedStore,
+)
 
 if TYPE_CHECKING:
     from service.ports import Cache, Documents, Embedder, Generator, QueryModel, RemoteService, Reranker, VectorStore
+    from service.resilience import SwitchSource
     from service.settings import Settings
+
+SSM = "ssm:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,8 @@ class Parts:
     fallback: Generator | None = None
     remote: RemoteService | None = None
     cache: Cache | None = None
+    switches: SwitchSource | None = None
+    breakers: Breakers = field(default_factory=Breakers)
 
 
 @asynccontextmanager
@@ -43,16 +58,19 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """
     async with AsyncExitStack() as stack:
         embedder, sha256 = await _embedder(settings, stack)
+        breakers = Breakers()
         yield Parts(
             embedder=embedder,
-            store=await _store(settings, stack, embedder, sha256),
-            documents=await _documents(settings, stack),
-            query_model=await _query_model(settings, stack),
+            store=await _store(settings, stack, breakers, embedder, sha256),
+            documents=await _documents(settings, stack, breakers),
+            query_model=await _query_model(settings, stack, breakers),
             reranker=await _reranker(settings, stack),
-            generator=await _generator(settings, stack),
-            fallback=await _fallback(settings, stack),
-            remote=await _remote(settings, stack),
-            cache=await _cache(settings, stack),
+            generator=await _generator(settings, stack, breakers),
+            fallback=await _fallback(settings, stack, breakers),
+            remote=await _remote(settings, stack, breakers),
+            cache=await _cache(settings, stack, breakers),
+            switches=_switches(settings),
+            breakers=breakers,
         )
 
 
@@ -78,7 +96,9 @@ async def _embedder(settings: Settings, stack: AsyncExitStack) -> tuple[Embedder
     return embedder, embedder.sha256
 
 
-async def _store(settings: Settings, stack: AsyncExitStack, embedder: Embedder, sha256: str) -> VectorStore:
+async def _store(
+    settings: Settings, stack: AsyncExitStack, breakers: Breakers, embedder: Embedder, sha256: str
+) -> VectorStore:
     if settings.vector_store == "faiss" and settings.bundle_dir is not None:
         from service.adapters.faiss_index import FaissStore  # noqa: PLC0415
 
@@ -98,10 +118,10 @@ async def _store(settings: Settings, stack: AsyncExitStack, embedder: Embedder, 
         timeout_s=settings.search_timeout_s,
     )
     stack.push_async_callback(store.aclose)
-    return store
+    return GuardedStore(store, breakers.add("qdrant", stage="retrieval", limit_s=settings.search_timeout_s))
 
 
-async def _documents(settings: Settings, stack: AsyncExitStack) -> Documents | None:
+async def _documents(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Documents | None:
     if settings.documents == "bundle" and settings.bundle_dir is not None:
         from service.adapters.faiss_index import BundleAuthors  # noqa: PLC0415
 
@@ -116,11 +136,11 @@ async def _documents(settings: Settings, stack: AsyncExitStack) -> Documents | N
             timeout_s=settings.mongo_timeout_s,
         )
         stack.push_async_callback(documents.aclose)
-        return documents
+        return GuardedDocuments(documents, breakers.add("mongo", stage="documents", limit_s=LOOKUP_S))
     return None
 
 
-async def _query_model(settings: Settings, stack: AsyncExitStack) -> QueryModel | None:
+async def _query_model(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> QueryModel | None:
     if settings.query_model == "none" or settings.openai_api_key is None:
         return None
     from service.adapters import openai_models  # noqa: PLC0415
@@ -133,7 +153,8 @@ async def _query_model(settings: Settings, stack: AsyncExitStack) -> QueryModel 
     )
     model = openai_models.OpenAIQueryModel(client, model=settings.openai_model_id)
     stack.push_async_callback(model.aclose)
-    return model
+    limit_s = settings.query_model_timeout_s
+    return GuardedQueryModel(model, breakers.add("query-model", stage="query_model", limit_s=limit_s))
 
 
 async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | None:
@@ -154,7 +175,15 @@ async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | Non
     return reranker
 
 
-async def _generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:
+async def _generator(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Generator | None:
+    generator = await _own_generator(settings, stack)
+    if generator is None:
+        return None
+    limit_s = GenerationBudget.of_generator(settings).first_token_s
+    return GuardedGenerator(generator, breakers.add("generator", stage="generation", limit_s=limit_s))
+
+
+async def _own_generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:
     if settings.generator == "sagemaker":
         return await _sagemaker(settings, stack, model=settings.generation_model)
     if settings.generator == "openai" and settings.openai_api_key is not None:
@@ -178,15 +207,20 @@ async def _generator(settings: Settings, stack: AsyncExitStack) -> Generator | N
             model=settings.generation_model or "llamacpp",
             context_tokens=settings.context_tokens,
             connections=settings.http_connections,
+            read_timeout_s=settings.deadline_s,
         )
         stack.push_async_callback(generator.aclose)
         return generator
     return None
 
 
-async def _fallback(settings: Settings, stack: AsyncExitStack) -> Generator | None:
+async def _fallback(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Generator | None:
     """The endpoint's own name is its model: `generation_model` names what the edge runs."""
-    return await _sagemaker(settings, stack, model=None) if settings.fallback == "sagemaker" else None
+    if settings.fallback != "sagemaker":
+        return None
+    endpoint = await _sagemaker(settings, stack, model=None)
+    limit_s = GenerationBudget.of_vendor(settings).first_token_s
+    return GuardedGenerator(endpoint, breakers.add("fallback", stage="generation", limit_s=limit_s))
 
 
 async def _sagemaker(settings: Settings, stack: AsyncExitStack, *, model: str | None) -> Generator:
@@ -210,19 +244,22 @@ async def _sagemaker(settings: Settings, stack: AsyncExitStack, *, model: str | 
     return endpoint
 
 
-async def _remote(settings: Settings, stack: AsyncExitStack) -> RemoteService | None:
+async def _remote(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> RemoteService | None:
     if settings.fallback != "service" or settings.fallback_url is None:
         return None
     from service.adapters.service_url import ServiceUrl  # noqa: PLC0415
 
     remote = ServiceUrl.open(
-        settings.fallback_url, api_key=settings.fallback_api_key, connections=settings.http_connections
+        settings.fallback_url,
+        api_key=settings.fallback_api_key,
+        connections=settings.http_connections,
+        read_timeout_s=settings.deadline_s,
     )
     stack.push_async_callback(remote.aclose)
-    return remote
+    return GuardedRemote(remote, breakers.add("remote", stage="generation", limit_s=settings.deadline_s))
 
 
-async def _cache(settings: Settings, stack: AsyncExitStack) -> Cache | None:
+async def _cache(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Cache | None:
     if settings.cache == "memory":
         from service.adapters.memory import MemoryCache  # noqa: PLC0415
 
@@ -234,5 +271,18 @@ async def _cache(settings: Settings, stack: AsyncExitStack) -> Cache | None:
             settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
         )
         stack.push_async_callback(cache.aclose)
-        return cache
+        return GuardedCache(cache, breakers.add("redis", stage="cache", limit_s=CACHE_S))
     return None
+
+
+def _switches(settings: Settings) -> SwitchSource | None:
+    where = settings.switches_from
+    if where is None:
+        return None
+    if where.startswith(SSM):
+        from service.adapters.ssm_parameter import SsmParameter  # noqa: PLC0415
+
+        return SsmParameter.open(where.removeprefix(SSM), region=settings.aws_region)
+    from service.adapters.switch_file import SwitchFile  # noqa: PLC0415
+
+    return SwitchFile(Path(where))

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import StartupError
+from service.resilience.budgets import LINGER_S
 
 _URL = TypeAdapter(HttpUrl)
 Positive = Annotated[float, Field(gt=0)]
@@ -61,6 +62,9 @@ class Settings(BaseSettings):
     query_model_timeout_s: Positive = 3.0
     search_timeout_s: Positive = 1.0
     rerank_timeout_s: Positive = 1.0
+    first_token_timeout_s: Positive | None = Field(
+        None, description="until the model's first token; default 8 s, or the deadline where llama.cpp decodes"
+    )
     graceful_s: Positive = 30.0
     max_body_bytes: Count = 32 * 1024
     max_output_tokens: Annotated[int, Field(ge=1, le=1024)] = 512
@@ -192,8 +196,10 @@ class Settings(BaseSettings):
             }
             if needed := [name for name, wrong in away.items() if wrong]:
                 raise ValueError(f"RAG_PRIVACY=local-only lets no query leave: set {', '.join(needed)}")
-        if self.graceful_s <= self.deadline_s:
-            raise ValueError("RAG_GRACEFUL_S must be above RAG_DEADLINE_S, or a drain cuts requests off")
+        if self.graceful_s < self.deadline_s + LINGER_S:
+            raise ValueError(
+                f"RAG_GRACEFUL_S must be {LINGER_S:g} s or more above RAG_DEADLINE_S, or a drain cuts requests off"
+            )
         missing = [
             f"{name} is required by {why}"
             for field, name, why, wanted in (

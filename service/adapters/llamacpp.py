@@ -12,6 +12,7 @@ import httpx
 
 from service.adapters import chat_stream
 from service.adapters.chat_stream import STAGE
+from service.adapters.http_failure import failure
 from service.errors import StageUnavailable
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ class LlamaCpp:
         self._context_tokens = context_tokens
 
     @classmethod
-    def open(cls, url: str, *, model: str, context_tokens: int, connections: int) -> Self:
+    def open(cls, url: str, *, model: str, context_tokens: int, connections: int, read_timeout_s: float) -> Self:
         """Make the client; nothing is sent before the first call."""
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        # No read limit here: the request's deadline is the pipeline's, and two cores may prefill for a minute.
-        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        # `read_timeout_s` is the request's deadline, and no less: two cores may prefill for a minute.
+        timeout = httpx.Timeout(read_timeout_s, connect=CONNECT_S)
         client = httpx.AsyncClient(base_url=url.rstrip("/"), limits=limits, timeout=timeout, trust_env=False)
         return cls(client, model=model, context_tokens=context_tokens)
 
@@ -69,7 +70,7 @@ class LlamaCpp:
         try:
             response = await self._client.get("/health", timeout=CONNECT_S)
         except httpx.HTTPError as exc:
-            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+            raise failure(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}", exc) from exc
         if response.status_code != httpx.codes.OK:
             raise _translate(response.status_code, response.content)
 
@@ -83,7 +84,7 @@ class LlamaCpp:
             response.raise_for_status()
             return len(response.json()["tokens"])
         except httpx.HTTPError as exc:
-            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+            raise failure(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}", exc) from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise StageUnavailable(STAGE, "llama.cpp counted no tokens; is it llama.cpp's server?") from exc
 
@@ -98,7 +99,7 @@ class LlamaCpp:
                     if event.data != "[DONE]":  # read on to the end: the connection is used again
                         yield _parse(event.data)
         except httpx.HTTPError as exc:
-            raise StageUnavailable(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}") from exc
+            raise failure(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}", exc) from exc
 
 
 def _parse(data: str) -> Delta:

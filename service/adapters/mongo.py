@@ -12,9 +12,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
-from service.errors import StageUnavailable, StartupError
+from service.errors import StageUnavailable, StartupError, Unreachable
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -48,6 +55,7 @@ class MongoDocuments:
                 timeoutMS=limit_ms,
                 serverSelectionTimeoutMS=limit_ms,
                 connectTimeoutMS=limit_ms,
+                retryReads=False,  # the pipeline tries again, and nobody below it
                 appname="rag-platform",
             )
         except (ConfigurationError, ValueError) as exc:  # the text may quote the password
@@ -87,5 +95,9 @@ def _translated() -> Iterator[None]:
         else:
             detail = f"MongoDB answered with error {exc.code}"
         raise StageUnavailable(STAGE, detail) from exc
+    except (NetworkTimeout, ServerSelectionTimeoutError) as exc:  # the time is used up
+        raise StageUnavailable(STAGE, f"MongoDB gave no answer ({type(exc).__name__}); is it up?") from exc
+    except AutoReconnect as exc:  # the connection was stale or its server is no primary any more
+        raise Unreachable(STAGE, f"MongoDB broke the connection off ({type(exc).__name__}); is it up?") from exc
     except PyMongoError as exc:
         raise StageUnavailable(STAGE, f"MongoDB gave no answer ({type(exc).__name__}); is it up?") from exc

@@ -1,6 +1,6 @@
 """OpenAI, or what speaks its API: the query model (structured output) and a generator, through the official client.
 
-The client's own retries are off: the request's deadline is short, and the pipeline does without a query model.
+The client's own retries are off: the pipeline tries again, and nobody below it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from service.adapters import chat_stream
 from service.adapters.token_bound import upper_bound
-from service.errors import StageUnavailable, StartupError, UpstreamExhausted, UpstreamThrottled
+from service.errors import StageUnavailable, StartupError, Unreachable, UpstreamExhausted, UpstreamThrottled
 from service.ports import Expansion, SelfQuery, Usage
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ PING_S = 2.0
 AUTHOR_TOKENS = 48  # counted against the account's limit up front, so no larger than a name needs
 VARIANT_TOKENS = 64
 UNSAID_WAIT_S = 5.0
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 EXHAUSTED = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 
 SELF_QUERY = (
@@ -192,7 +193,8 @@ def _error(stage: str, model: str, exc: openai.APIError) -> StageUnavailable:
     if isinstance(exc, openai.RateLimitError) or exc.code == "rate_limit_exceeded":
         wait_s = _retry_after_s(exc.response.headers) if isinstance(exc, openai.RateLimitError) else UNSAID_WAIT_S
         return UpstreamThrottled(stage, f"{model} is rate limited", retry_after_s=wait_s)
-    return StageUnavailable(stage, _reason(model, exc))
+    kind = Unreachable if isinstance(exc.__cause__, NOT_SENT) else StageUnavailable
+    return kind(stage, _reason(model, exc))
 
 
 def _reason(model: str, exc: openai.APIError) -> str:

@@ -31,6 +31,7 @@ from qdrant_client.models import (
     VectorParams,
 )
 
+from service.adapters.http_failure import failure
 from service.errors import StageUnavailable, StartupError, UpstreamThrottled
 from service.ports import Hit
 
@@ -166,7 +167,7 @@ def _translated(collection: str) -> Iterator[None]:
         raise StageUnavailable(STAGE, _refusal(exc.status_code or 0, collection)) from exc
     except ApiException as exc:
         cause = getattr(exc, "source", exc)
-        raise StageUnavailable(STAGE, f"Qdrant gave no answer ({type(cause).__name__}); is it up?") from exc
+        raise failure(STAGE, f"Qdrant gave no answer ({type(cause).__name__}); is it up?", cause) from exc
     except ValueError as exc:  # what a proxy says in its place is not JSON
         raise StageUnavailable(STAGE, f"what answers for collection {collection} is no Qdrant") from exc
 

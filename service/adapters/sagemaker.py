@@ -25,6 +25,7 @@ from httpx_sse import EventSource
 
 from service.adapters import chat_stream
 from service.adapters.chat_stream import STAGE
+from service.adapters.http_failure import failure
 from service.adapters.sagemaker_engines import ENGINES
 from service.adapters.token_bound import upper_bound
 from service.errors import EndpointAsleep, StageUnavailable, StartupError, UpstreamThrottled
@@ -147,7 +148,7 @@ class SageMaker:
                             yield self._engine.delta(json.loads(event.data))
         except httpx.HTTPError as exc:
             detail = f"endpoint {self._endpoint} gave no whole answer ({type(exc).__name__})"
-            raise StageUnavailable(STAGE, detail) from exc
+            raise failure(STAGE, detail, exc) from exc
         except (ParserError, ValueError, LookupError, TypeError, AttributeError) as exc:  # another shape of JSON too
             raise StageUnavailable(STAGE, f"endpoint {self._endpoint} sent what no {OPERATION} sends") from exc
 

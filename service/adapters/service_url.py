@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from service.adapters.http_failure import failure
 from service.errors import StageUnavailable, UpstreamThrottled
 from service.ports import Hit, RemoteAnswer, Usage
 
@@ -24,12 +25,11 @@ class ServiceUrl:
         self._client = client
 
     @classmethod
-    def open(cls, url: str, *, api_key: SecretStr | None, connections: int) -> Self:
+    def open(cls, url: str, *, api_key: SecretStr | None, connections: int, read_timeout_s: float) -> Self:
         """Make the client; nothing is sent before the first call."""
         headers = {"Authorization": f"Bearer {api_key.get_secret_value()}"} if api_key else {}
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        # The request's deadline is the pipeline's; only an address that does not answer is given up early.
-        timeout = httpx.Timeout(None, connect=CONNECT_S)
+        timeout = httpx.Timeout(read_timeout_s, connect=CONNECT_S)
         return cls(httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, limits=limits, timeout=timeout))
 
     async def ask(self, query: str, *, top_k: int, author: str | None) -> RemoteAnswer:
@@ -53,7 +53,7 @@ class ServiceUrl:
         try:
             response = await self._client.request(method, path, **options)
         except httpx.HTTPError as exc:
-            raise StageUnavailable(STAGE, f"{self._client.base_url}: {type(exc).__name__}") from exc
+            raise failure(STAGE, f"{self._client.base_url}: {type(exc).__name__}", exc) from exc
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise UpstreamThrottled(STAGE, f"{self._client.base_url} limits this key", retry_after_s=_wait_s(response))
         if response.is_error:

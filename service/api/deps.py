@@ -41,7 +41,7 @@ class Call:
 
 async def _call(request: Request) -> Call:
     """One dependency in place of four: resolving one costs more than what any of them does."""
-    state = await _ready(request)
+    state = await _state(request)  # one that drains still answers who comes: nothing is cut
     caller: Caller = request.scope["caller"]
     return Call(state, Deadline(state.settings.deadline_s), request_id(request), caller.name)
 

@@ -1,16 +1,22 @@
-"""Per request, as plain ASGI: an id, the count of responses, and the request in flight."""
+"""Per request, as plain ASGI: an id, the count of responses, the request in flight, and a place among those."""
 
 from __future__ import annotations
 
 import re
 import uuid
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
+from service.api.errors import refuse
+from service.errors import Overloaded
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service.api.state import State
+    from service.resilience import Admission
     from service.telemetry import Telemetry
 
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -35,6 +41,8 @@ class RequestContext:
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                if _draining(scope):  # who kept the connection is told before it is closed
+                    message["headers"].append((b"connection", b"close"))
                 self._telemetry.answered(_route(scope), message["status"], self._served_by)
             await send(message)
 
@@ -42,9 +50,35 @@ class RequestContext:
             await self._app(scope, receive, send_with_id)
 
 
+def _draining(scope: Scope) -> bool:
+    state: State | None = scope["app"].state.service
+    return state is not None and not state.ready
+
+
 def _route(scope: Scope) -> str:
     """The route's template, never the raw path: labels must stay few."""
     return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+class Bounded:
+    """Refuses what is beyond the places before its body is read; `paths` are those that need one."""
+
+    def __init__(self, app: ASGIApp, admission: Admission, paths: frozenset[str]) -> None:
+        self._app = app
+        self._admission = admission
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in self._paths:
+            await self._app(scope, receive, send)
+            return
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._admission.place())
+            except Overloaded as exc:
+                await refuse(scope, exc)(scope, receive, send)
+            else:
+                await self._app(scope, receive, send)
 
 
 class JsonBody:

@@ -140,7 +140,7 @@ async def chat_completions(body: ChatRequest, request: Request, call: CallDep) -
     if body.stream:
         # The first event is awaited here, so that an error before it has its own status code.
         await unless_gone(request, anext(events))
-        return EventStream(_chunks(events, body, call), closing=events)
+        return EventStream(_chunks(events, body, call), closing=events, deadline=call.deadline)
     answer = await unless_gone(request, last_of(events))
     call.state.telemetry.traced(answer.trace)
     completion = ChatCompletion(

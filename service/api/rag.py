@@ -68,7 +68,7 @@ async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
     if streamed:
         # The first event is awaited here, so that an error before it has its own status code.
         first = await unless_gone(request, anext(events))
-        return EventStream(_encode(first, events, call), closing=events)
+        return EventStream(_encode(first, events, call), closing=events, deadline=call.deadline)
     return _json(_response(await unless_gone(request, last_of(events)), call))
 
 

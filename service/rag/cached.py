@@ -23,7 +23,8 @@ from service.ports import Hit
 from service.rag import prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
 from service.rag.trace import Trace
-from service.resilience import within
+from service.resilience import Switches, within
+from service.resilience.budgets import CACHE_S
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 STAGE = "cache"
-CACHE_S = 1.0  # per call; the adapter's own limit is meant to end first
 RESERVE = 0.5  # share of the time left that waiting for somebody else's answer leaves for an own one
 
 # What shapes an answer besides the parts and the question.
@@ -78,10 +78,11 @@ _KEPT = TypeAdapter(_Kept)
 class Answers:
     """What the API asks for answers: the pipeline, behind the cache where there is one."""
 
-    def __init__(self, pipeline: Pipeline, parts: Parts, settings: Settings) -> None:
+    def __init__(self, pipeline: Pipeline, parts: Parts, settings: Settings, switches: Switches | None = None) -> None:
         self._pipeline = pipeline
         self._parts = parts
         self._settings = settings
+        self._switches = switches or Switches()
         self._basis = deployment_basis(parts, settings)
 
     async def run(self, question: Question, deadline: Deadline) -> Events:
@@ -90,10 +91,12 @@ class Answers:
         Raises:
             RagError: as the pipeline does.
         """
-        cache = self._parts.cache
-        if cache is None:
+        cache, on = self._parts.cache, self._switches.now().cache
+        if cache is None or not on:
             async with aclosing(self._pipeline.run(question, deadline)) as events:
                 async for event in events:
+                    if isinstance(event, Answer) and not on:
+                        event.trace.skip(STAGE)
                     yield event
             return
         async with AsyncExitStack() as stack:
@@ -115,7 +118,7 @@ class Answers:
         key = ""
         try:
             version = await self._cached(deadline, self._parts.store.version())
-            key = cache_key(question, version, self._basis)
+            key = cache_key(question, version, self._basis + "".join(self._switches.now().off()))
             kept = _parse(await self._cached(deadline, cache.get(key)))
             until = deadline.leaving(RESERVE)
             while kept is None and until.remaining_s() > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.errors import RagError
-from service.resilience import within
+from service.resilience import tried
 
 if TYPE_CHECKING:
     from service.ports import QueryModel
@@ -25,7 +25,7 @@ async def variants(
     trace.add_cost(None)  # before the call: one that fails may be billed all the same
     with trace.timing(STAGE):
         try:
-            expansion = await within(deadline, model.expand(query, count), stage=STAGE, limit_s=limit_s)
+            expansion = await tried(lambda: model.expand(query, count), deadline, stage=STAGE, limit_s=limit_s)
         except RagError:
             trace.degrade(STAGE)
             return [query]

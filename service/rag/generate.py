@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from service.ports import Delta, Usage
+from service.ports import Delta
 from service.rag import answer, prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
 from service.rag.route import Load
-from service.resilience import within
+from service.resilience import Waits, tried, within
+from service.resilience.retry import retried
 
 if TYPE_CHECKING:
     from service.ports import Generator, Hit, RemoteService
     from service.rag.trace import Trace
     from service.resilience import Deadline
+    from service.resilience.budgets import GenerationBudget
 
 STAGE = "generation"
 
@@ -24,8 +25,11 @@ STAGE = "generation"
 class ModelAnswerer:
     """Prompt, generate, check citations."""
 
-    def __init__(self, generator: Generator, *, served_by: ServedBy, max_tokens: int, metered: bool) -> None:
+    def __init__(
+        self, generator: Generator, *, served_by: ServedBy, max_tokens: int, metered: bool, budget: GenerationBudget
+    ) -> None:
         self._generator = generator
+        self._budget = budget
         self._metered = metered  # somebody sends a bill for it
         self._served_by = served_by
         self._max_tokens = max_tokens
@@ -49,7 +53,7 @@ class ModelAnswerer:
         max_tokens = min(question.max_tokens or self._max_tokens, self._max_tokens)
         with trace.timing(STAGE):
             building = prompt.build(question.text, hits, self._generator, max_tokens=max_tokens)
-            built = await within(deadline, building, stage=STAGE)
+            built = await within(deadline, building, stage=STAGE, limit_s=self._budget.first_token_s)
         yield Found(built.sources)
         pieces: list[str] = []
         end = Delta(finish_reason="stop")
@@ -69,23 +73,30 @@ class ModelAnswerer:
         """Deltas under the deadline; time spent by the consumer between them is not counted as generation."""
         if self._metered:
             trace.add_cost(None)  # before the call: one that fails may be billed all the same
-        waited_s = 0.0
-        stream = self._generator.stream(built.messages, max_tokens=built.max_tokens)
+        before_ms = trace.stage_ms.get(STAGE, 0.0)
+        budget = self._budget
+        waits = Waits(deadline, stage=STAGE, limit_s=budget.whole_s, first_s=budget.first_token_s)
         try:
+            with trace.timing(STAGE):
+                soon = deadline.sooner(budget.first_token_s)
+                stream, delta = await waits.wait(lambda: retried(lambda: self._begin(built), soon))
+            waits.begun()
             async with aclosing(stream):
-                while True:
-                    started = time.monotonic()
-                    try:
-                        with trace.timing(STAGE):
-                            delta = await within(deadline, anext(stream, None), stage=STAGE)
-                    finally:
-                        waited_s += time.monotonic() - started
-                    if delta is None:
-                        break
-                    trace.usage += delta.usage or Usage()
+                while delta is not None:
+                    if delta.usage is not None:
+                        trace.usage += delta.usage
                     yield delta
+                    with trace.timing(STAGE):
+                        delta = await waits.wait(lambda: anext(stream, None))
         finally:
-            self._load.observe(waited_s)  # one that ran out of time tells the most
+            waits.close()
+            # One that ran out of time tells the most.
+            self._load.observe((trace.stage_ms.get(STAGE, 0.0) - before_ms) / 1000)
+
+    async def _begin(self, built: prompt.Prompt) -> tuple[AsyncGenerator[Delta], Delta | None]:
+        """A stream and its first piece: what may be tried again, since nothing was sent on yet."""
+        stream = self._generator.stream(built.messages, max_tokens=built.max_tokens)
+        return stream, await anext(stream, None)
 
 
 class RemoteAnswerer:
@@ -112,8 +123,11 @@ class RemoteAnswerer:
         spent = trace.cost_usd
         trace.add_cost(None)  # until the answer says what it cost
         with trace.timing(STAGE):
-            asking = self._remote.ask(question.text, top_k=question.top_k, author=question.author)
-            remote = await within(deadline, asking, stage=STAGE)
+            remote = await tried(
+                lambda: self._remote.ask(question.text, top_k=question.top_k, author=question.author),
+                deadline,
+                stage=STAGE,
+            )
         trace.usage += remote.usage
         trace.cost_usd = spent
         trace.add_cost(remote.cost_usd)

@@ -12,6 +12,8 @@ from service.rag import answer, expand, rerank, retrieve, route, self_query
 from service.rag.events import Answer, Answerer, Events, Found, Question, Token
 from service.rag.generate import ModelAnswerer, RemoteAnswerer
 from service.rag.trace import Trace
+from service.resilience import Switches
+from service.resilience.budgets import GenerationBudget
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 class Pipeline:
     """All stages over one set of parts; holds no state of a request."""
 
-    def __init__(self, parts: Parts, settings: Settings) -> None:
+    def __init__(self, parts: Parts, settings: Settings, switches: Switches | None = None) -> None:
         self._parts = parts
         self._settings = settings
+        self._switches = switches or Switches()
         self._answerers = _answerers(parts, settings)
 
     async def retrieve(self, question: Question, trace: Trace, deadline: Deadline) -> list[Hit]:
@@ -34,9 +37,15 @@ class Pipeline:
         Raises:
             StageUnavailable: retrieval failed, or a filter that the caller asked for can't be applied.
         """
-        parts, settings = self._parts, self._settings
+        parts, settings, on = self._parts, self._settings, self._switches.now()
+        reranker = parts.reranker if on.reranking else None
         expansion = expand.variants(
-            question.text, parts.query_model, settings.expansions, trace, deadline, settings.query_model_timeout_s
+            question.text,
+            parts.query_model if on.expansion else None,
+            settings.expansions,
+            trace,
+            deadline,
+            settings.query_model_timeout_s,
         )
         expanding = asyncio.create_task(expansion)
         try:
@@ -44,7 +53,7 @@ class Pipeline:
             wordings = await expanding
         finally:
             expanding.cancel()  # a refused filter pays for no expansion
-        limit = question.top_k if parts.reranker is None else max(question.top_k, settings.candidates)
+        limit = question.top_k if reranker is None else max(question.top_k, settings.candidates)
 
         async def search(restricted_to: tuple[str, ...] | None) -> list[Hit]:
             return await retrieve.search(
@@ -66,7 +75,7 @@ class Pipeline:
             question.text,
             hits,
             question.top_k,
-            reranker=parts.reranker,
+            reranker=reranker,
             trace=trace,
             deadline=deadline,
             limit_s=settings.rerank_timeout_s,
@@ -143,13 +152,18 @@ def _answerers(parts: Parts, settings: Settings) -> dict[str, Answerer]:
             served_by=settings.served_by,
             max_tokens=settings.max_output_tokens,
             metered=settings.generator != "llamacpp",
+            budget=GenerationBudget.of_generator(settings),
         )
     if settings.privacy == "allow-cloud" and settings.served_by == "edge":
         if parts.remote is not None:
             found["cloud"] = RemoteAnswerer(parts.remote)
         elif parts.fallback is not None:
             found["cloud"] = ModelAnswerer(
-                parts.fallback, served_by="cloud", max_tokens=settings.max_output_tokens, metered=True
+                parts.fallback,
+                served_by="cloud",
+                max_tokens=settings.max_output_tokens,
+                metered=True,
+                budget=GenerationBudget.of_vendor(settings),
             )
     return found
 

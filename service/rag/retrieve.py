@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from service.resilience import within
+from service.resilience import tried, within
+from service.resilience.budgets import EMBED_S
 
 if TYPE_CHECKING:
     from service.ports import Embedder, Hit, VectorStore
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 STAGE = "retrieval"
 RRF_K = 60  # Cormack, Clarke and Buettcher 2009: the constant that damps the first ranks
-EMBED_S = 1.0
 
 
 async def search(
@@ -36,8 +36,13 @@ async def search(
     """
     with trace.timing(STAGE):
         vectors = await within(deadline, embedder.embed(wordings), stage=STAGE, limit_s=EMBED_S * len(wordings))
-        found = store.search(vectors, collections=collections, limit=limit, authors=authors)
-        return fuse(await within(deadline, found, stage=STAGE, limit_s=limit_s))[:limit]
+        found = await tried(
+            lambda: store.search(vectors, collections=collections, limit=limit, authors=authors),
+            deadline,
+            stage=STAGE,
+            limit_s=limit_s,
+        )
+        return fuse(found)[:limit]
 
 
 def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.errors import RagError, StageUnavailable
-from service.resilience import within
+from service.resilience import tried
+from service.resilience.budgets import LOOKUP_S
 
 if TYPE_CHECKING:
     from service.ports import Documents, QueryModel
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from service.resilience import Deadline
 
 STAGE = "self_query"
-LOOKUP_S = 1.0  # the adapter's own limit (RAG_MONGO_TIMEOUT_S) is meant to end first
 
 
 async def requested_authors(name: str, documents: Documents | None, deadline: Deadline) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ async def requested_authors(name: str, documents: Documents | None, deadline: De
     """
     if documents is None:
         return (name,)
-    return await within(deadline, documents.author_ids(name), stage="documents", limit_s=LOOKUP_S)
+    return await tried(lambda: documents.author_ids(name), deadline, stage="documents", limit_s=LOOKUP_S)
 
 
 async def guessed_authors(
@@ -40,7 +40,7 @@ async def guessed_authors(
     trace.add_cost(None)  # before the call: one that fails may be billed all the same
     with trace.timing(STAGE):
         try:
-            found = await within(deadline, model.self_query(query), stage=STAGE, limit_s=limit_s)
+            found = await tried(lambda: model.self_query(query), deadline, stage=STAGE, limit_s=limit_s)
             trace.usage += found.usage
             if found.author is None:
                 return None

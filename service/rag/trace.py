@@ -34,7 +34,7 @@ class Trace:
             self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1000
 
     def skip(self, stage: str) -> None:
-        """`stage` has no model configured."""
+        """`stage` is not configured, or an operator turned it off."""
         self.skipped.append(stage)
 
     def degrade(self, stage: str) -> None:

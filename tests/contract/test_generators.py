@@ -24,7 +24,7 @@ LONG = [Message("user", "Count from one to one thousand in words, one after anot
 
 
 def llamacpp(url: str) -> LlamaCpp:
-    return LlamaCpp.open(url, model="smollm2", context_tokens=1024, connections=4)
+    return LlamaCpp.open(url, model="smollm2", context_tokens=1024, connections=4, read_timeout_s=60)
 
 
 def openai_client(url: str) -> openai_models.openai.AsyncOpenAI:

@@ -66,7 +66,9 @@ async def remote() -> AsyncIterator[Any]:
     opened: list[ServiceUrl] = []
 
     def at(url: str, key: str | None = None) -> ServiceUrl:
-        opened.append(ServiceUrl.open(url, api_key=SecretStr(key) if key else None, connections=CONNECTIONS))
+        opened.append(
+            ServiceUrl.open(url, api_key=SecretStr(key) if key else None, connections=CONNECTIONS, read_timeout_s=60)
+        )
         return opened[-1]
 
     yield at

@@ -226,15 +226,15 @@ async def test_health_reports_dependencies_in_its_body_only() -> None:
     }
 
 
-async def test_a_draining_process_is_alive_and_not_ready() -> None:
+async def test_a_draining_process_is_alive_and_not_ready_and_still_answers_who_comes() -> None:
     app = create_app(SETTINGS, Parts(FakeEmbedder(), FakeStore()))
     async with app.router.lifespan_context(app):
         app.state.service.ready = False
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
             states = [(await http.get(path)).status_code for path in ("/livez", "/readyz", "/health")]
-            refused = await http.post("/rag", json={"query": "x"})
+            late = await http.post("/search", json={"query": "x"})
     assert states == [200, 503, 503]
-    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert (late.status_code, late.headers["connection"]) == (200, "close")
 
 
 @pytest.mark.parametrize(("docs", "status"), [(True, 200), (False, 404)])

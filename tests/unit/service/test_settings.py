@@ -100,7 +100,7 @@ def test_no_aws_credential_is_a_setting() -> None:
         ),
         ({"RAG_HOST": "0.0.0.0"}, "RAG_AUTH must be said where RAG_HOST is not a loopback address"),  # noqa: S104
         ({"RAG_HOST": "service.internal"}, "RAG_AUTH must be said where RAG_HOST is not a loopback address"),
-        ({"RAG_DEADLINE_S": "120"}, "RAG_GRACEFUL_S must be above RAG_DEADLINE_S"),
+        ({"RAG_DEADLINE_S": "120"}, "RAG_GRACEFUL_S must be 2 s or more above RAG_DEADLINE_S"),
     ],
 )
 def test_what_could_not_work_is_refused_at_start(

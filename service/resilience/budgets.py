@@ -1,0 +1,47 @@
+"""The budgets that no setting holds, and those of the platform around the service.
+
+The others are settings (`*_timeout_s`, `deadline_s`, `graceful_s`). A test holds the inequalities between all of them,
+and docs/operations.md shows the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+GATEWAY_S = 30.0  # an HTTP API's integration time-out, which can't be raised
+BALANCER_IDLE_S = 60.0
+KEEP_ALIVE_S = 75.0  # above the load balancer's idle time, else a reused connection is a stray 502
+STOP_S = 45.0  # stop timeout of a task, grace period of a pod: SIGKILL after it
+PRE_STOP_S = 10.0  # a pod waits this long before SIGTERM, since its address is taken out concurrently
+LINGER_S = 2.0  # after SIGTERM connections are still served, so that peers with kept ones leave by themselves
+
+EMBED_S = 1.0  # per wording
+LOOKUP_S = 1.0  # author ids; above the adapter's own limit (RAG_MONGO_TIMEOUT_S), which is meant to end first
+CACHE_S = 1.0  # per call; above the adapter's own limit too
+
+FIRST_TOKEN_S = 8.0
+GENERATION_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationBudget:
+    """Seconds until the model's first token, and until its last one."""
+
+    first_token_s: float
+    whole_s: float
+
+    @classmethod
+    def of_generator(cls, settings: Settings) -> GenerationBudget:
+        """llama.cpp decodes one answer at a time, so a request may wait for others: only its deadline limits it."""
+        if settings.generator == "llamacpp":
+            return cls(settings.first_token_timeout_s or settings.deadline_s, settings.deadline_s)
+        return cls.of_vendor(settings)
+
+    @classmethod
+    def of_vendor(cls, settings: Settings) -> GenerationBudget:
+        """A model behind a vendor's API, the fallback among them."""
+        return cls(settings.first_token_timeout_s or FIRST_TOKEN_S, GENERATION_S)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.errors import Overloaded
+from service.parts import Parts
+from service.resilience import Admission
+from service.resilience.admission import limit_of, places
+from service.settings import Settings
+from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore
+
+SETTINGS = Settings(
+    vector_store="faiss", bundle_dir=Path("unused"), generator="llamacpp", llamacpp_url="http://unused", metrics_port=0
+)
+
+
+def test_a_place_is_given_back_however_its_request_ends() -> None:
+    admission = Admission(1)
+    with pytest.raises(ValueError, match="broken"), admission.place():
+        raise ValueError("broken")
+    with admission.place(), pytest.raises(Overloaded, match="1 requests are in flight") as refused, admission.place():
+        pass
+    assert (admission.taken, refused.value.retry_after_s) == (0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("connections", "files", "expected"),
+    [(50, 1_000_000, 100), (50, 64, 20), (2, 1024, 4), (50, 8, 1)],
+    ids=["twice the pool", "few descriptors", "a small pool", "never none"],
+)
+def test_the_bound_follows_the_pool_and_the_descriptors(connections: int, files: int, expected: int) -> None:
+    assert places(connections=connections, files=files) == expected
+
+
+def test_what_the_operator_sets_is_the_bound() -> None:
+    assert limit_of(SETTINGS.model_copy(update={"max_in_flight": 7})) == 7
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert limit_of(SETTINGS) == places(connections=SETTINGS.http_connections, files=files)
+
+
+@asynccontextmanager
+async def one_place(generator: FakeGenerator, store: FakeStore) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(
+        SETTINGS.model_copy(update={"max_in_flight": 1}), Parts(FakeEmbedder(), store, generator=generator)
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http,
+    ):
+        yield http
+
+
+async def test_what_is_beyond_the_bound_is_refused_at_once_unread_and_probes_never_are() -> None:
+    generator, store = FakeGenerator(delay_s=0.2), FakeStore()
+    async with one_place(generator, store) as http:
+        first = asyncio.create_task(http.post("/rag", json={"query": "x"}))
+        while not store.calls:
+            await asyncio.sleep(0.005)
+        refused = [await http.post(path, content=b"not json") for path in ("/rag", "/search", "/v1/chat/completions")]
+        probes = [(await http.get(path)).status_code for path in ("/livez", "/readyz", "/health", "/v1/models")]
+        assert not first.done()
+        assert (await first).status_code == 200
+        after = await http.post("/rag", json={"query": "x"})
+    assert {(one.status_code, one.headers["retry-after"]) for one in refused} == {(503, "1")}
+    assert all(one.json()["title"] == "Too many requests in flight" and one.json()["requestId"] for one in refused)
+    assert refused[2].json()["error"]["code"] == "Overloaded"
+    assert (probes, after.status_code) == ([200] * 4, 200)
+
+
+async def test_a_stream_holds_its_place_until_its_end() -> None:
+    async with one_place(FakeGenerator(delay_s=0.02), FakeStore()) as http:
+        streaming = asyncio.create_task(http.post("/rag", json={"query": "x", "stream": True}))
+        await asyncio.sleep(0.05)
+        second = await http.post("/search", json={"query": "x"})
+        assert (await streaming).text.rstrip().splitlines()[-2] == "event: done"
+        third = await http.post("/search", json={"query": "x"})
+    assert (second.status_code, third.status_code) == (503, 200)
