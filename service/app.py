@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from service import settings as environment
 from service.access.opening import open_access
-from service.api import errors, health, openai, rag
+from service.api import errors, health, openai, rag, security_schemes
 from service.api.auth import Gate
 from service.api.middleware import Bounded, JsonBody, RequestContext
 from service.api.state import State
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     errors.install(app)
     for router in (health.router, rag.router, openai.router):
         app.include_router(router)
+    security_schemes.declare(app)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=answering(rag.router, openai.router))
     app.add_middleware(Gate)

@@ -78,8 +78,9 @@ class Settings(BaseSettings):
     )
     api_keys_from: str | None = Field(None, description="hashed keys: ARN of a Secrets Manager secret, or a file")
     api_keys_ttl_s: Positive = Field(60.0, description="the keys are read again after this long")
-    oidc_issuer: str | None = None
+    oidc_issuer: str | None = Field(None, description="https:// address, as the issuer writes its own name")
     oidc_audience: str | None = None
+    oidc_keys_ttl_s: Positive = Field(600.0, description="the issuer's keys are fetched again after this long")
     requests_per_minute: Count | None = Field(None, description="per key, unless the key says otherwise")
     usd_per_hour: Annotated[Decimal, Field(gt=0)] | None = Field(
         None, description="spend per key, unless the key says otherwise"

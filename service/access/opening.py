@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 ARN = "arn:"
+UNKNOWN_KEY_INTERVAL_S = 10.0  # tokens with invented key ids make the provider no more than six requests a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ async def open_access(settings: Settings) -> AsyncIterator[Access]:
 async def _authentication(settings: Settings, stack: AsyncExitStack) -> Authentication:
     if settings.auth == "api-keys" and settings.api_keys_from is not None:
         return await _api_keys(settings.api_keys_from, settings.api_keys_ttl_s, stack)
+    if settings.auth == "oidc" and settings.oidc_issuer is not None and settings.oidc_audience is not None:
+        return await _oidc(settings.oidc_issuer, settings.oidc_audience, settings.oidc_keys_ttl_s, stack)
     return Nobody()
 
 
@@ -57,6 +60,19 @@ async def _api_keys(source: str, ttl_s: float, stack: AsyncExitStack) -> ApiKeys
     except ValueError as exc:
         raise StartupError(f"RAG_API_KEYS_FROM: {source} is no key book: {exc}; see docs/operations.md") from exc
     return ApiKeys(book)
+
+
+async def _oidc(issuer: str, audience: str, ttl_s: float, stack: AsyncExitStack) -> Authentication:
+    """A provider that is down is no reason not to start: until it is up, callers are told to come back."""
+    from service.access.signing_keys import SigningKeys  # noqa: PLC0415 - cryptography loads when it is asked for
+    from service.access.tokens import OidcTokens  # noqa: PLC0415
+    from service.adapters.oidc_provider import OidcProvider  # noqa: PLC0415
+
+    provider = OidcProvider.open(issuer)
+    stack.push_async_callback(provider.aclose)
+    keys = SigningKeys(provider.key_set, interval_s=UNKNOWN_KEY_INTERVAL_S)
+    await stack.enter_async_context(refreshed(keys.renew, every_s=ttl_s, what="the identity provider's keys"))
+    return OidcTokens(keys, issuer=issuer, audience=audience)
 
 
 def _reader(source: str) -> Callable[[], bytes]:

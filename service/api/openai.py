@@ -123,11 +123,12 @@ class Models(BaseModel):
 
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (404, 413, 415, 422, 503)
+    status: {"model": Problem, "content": {"application/problem+json": {}}}
+    for status in (401, 404, 413, 415, 422, 429, 503)
 }
 
 
-@router.get("/models")
+@router.get("/models", responses={status: _ERRORS[status] for status in (401, 429)})
 async def models() -> Models:
     """The one model: this service."""
     return Models(data=[Model(id=MODEL)])

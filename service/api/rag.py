@@ -37,7 +37,7 @@ from service.rag.trace import Trace
 router = APIRouter(tags=["rag"])
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (413, 415, 422, 503)
+    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (401, 413, 415, 422, 429, 503)
 }
 _SOURCES = TypeAdapter(list[Source])
 

@@ -55,6 +55,13 @@ def test_model_names_are_what_api_gateway_accepts() -> None:
     assert all(name.isalnum() for name in openapi.document()["components"]["schemas"])
 
 
+def test_everything_but_the_health_paths_says_how_to_authenticate() -> None:
+    document = openapi.document()
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
+    asking = {path for path, verbs in document["paths"].items() for one in verbs.values() if "security" in one}
+    assert set(document["paths"]) - asking == {"/livez", "/readyz", "/health"}
+
+
 def test_every_error_is_a_problem_and_never_fastapis_own_shape() -> None:
     assert "HTTPValidationError" not in json.dumps(openapi.document())
 
