@@ -23,6 +23,7 @@ from service.app import create_app
 from service.errors import StartupError
 from service.resilience.budgets import KEEP_ALIVE_S, LINGER_S
 from service.settings import Settings, load
+from service.telemetry import logs
 
 EX_CONFIG = 78
 POLL_S = 0.05
@@ -32,6 +33,7 @@ def main() -> int:
     """Serve until SIGTERM; exit code 0 after a clean drain."""
     try:
         settings = load()
+        logs.configure(settings)
         listening = _listen(settings)
         app = create_app(settings)
     except StartupError as exc:
@@ -41,6 +43,7 @@ def main() -> int:
         timeout_keep_alive=math.ceil(KEEP_ALIVE_S),
         timeout_graceful_shutdown=math.ceil(settings.graceful_s - LINGER_S),
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         lifespan="on",

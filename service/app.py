@@ -22,7 +22,7 @@ from service.rag.pipeline import Pipeline
 from service.resilience import Admission, Switches
 from service.resilience.admission import limit_of
 from service.settings import Settings
-from service.telemetry import Telemetry, metrics_server
+from service.telemetry import Telemetry
 
 
 def create_app(settings: Settings | None = None, parts: Parts | None = None) -> FastAPI:
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         StartupError: a setting is wrong; backends are opened later, in the lifespan.
     """
     settings = settings or environment.load()
-    telemetry = Telemetry()
+    telemetry = Telemetry(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
             try:
                 opened = await stack.enter_async_context(open_parts(settings)) if parts is None else parts
                 access = await stack.enter_async_context(open_access(settings))
-                stack.enter_context(metrics_server(telemetry, settings.host, settings.metrics_port))
+                await stack.enter_async_context(telemetry.running())
             except StartupError as exc:
                 app.state.refused = exc
                 raise
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=answering(rag.router, openai.router))
     app.add_middleware(Gate)
-    app.add_middleware(RequestContext, telemetry=telemetry, served_by=settings.served_by)
+    app.add_middleware(RequestContext, telemetry=telemetry)
     return app
 
 

@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = "json"
     emf_namespace: str | None = Field(None, description="CloudWatch metrics as log lines, in this namespace")
     otlp_endpoint: str | None = Field(None, validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    trace_content: bool = Field(default=False, description="put questions and answers into traces")
     opik_api_key: SecretStr | None = Field(None, validation_alias=_env("OPIK_API_KEY"))
     opik_workspace: str | None = Field(None, validation_alias=_env("OPIK_WORKSPACE"))
     opik_project: str = Field("rag-platform", validation_alias=_env("OPIK_PROJECT_NAME"))

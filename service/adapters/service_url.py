@@ -10,6 +10,7 @@ import httpx
 from service.adapters.http_failure import failure
 from service.errors import StageUnavailable, UpstreamThrottled
 from service.ports import Hit, RemoteAnswer, Usage
+from service.telemetry.propagation import outgoing
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -36,7 +37,7 @@ class ServiceUrl:
         body: dict[str, Any] = {"query": query, "topK": top_k}
         if author is not None:
             body["filters"] = {"author": author}
-        response = await self._send("POST", "/rag", json=body)
+        response = await self._send("POST", "/rag", json=body, headers=outgoing())
         try:
             return _parse(response.json())
         except (ValueError, KeyError, TypeError, InvalidOperation) as exc:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from service.access.caller import Caller
     from service.access.opening import Access
+    from service.telemetry import Exchange
 
 # Load balancers and orchestrators carry no key; what these say is no secret.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/health"})
@@ -29,10 +30,13 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_open(scope["path"]):
             try:
-                scope["caller"] = await self._caller(scope)
+                caller = await self._caller(scope)
             except RagError as exc:
                 await refuse(scope, exc)(scope, receive, send)
                 return
+            scope["caller"] = caller
+            exchange: Exchange = scope["exchange"]
+            exchange.key = caller.name
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:

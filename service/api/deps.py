@@ -11,10 +11,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.access.caller import Caller
-from service.api.errors import request_id
+from service.api.errors import exchange
 from service.api.state import State
 from service.errors import NotReady
 from service.resilience import Deadline
+from service.telemetry import Exchange
 
 
 async def _state(request: Request) -> State:
@@ -35,15 +36,20 @@ class Call:
 
     state: State
     deadline: Deadline
-    request_id: str
+    exchange: Exchange
     tenant: str
+
+    @property
+    def request_id(self) -> str:
+        """Names the request in answers and logs."""
+        return self.exchange.request_id
 
 
 async def _call(request: Request) -> Call:
     """One dependency in place of four: resolving one costs more than what any of them does."""
     state = await _state(request)  # one that drains still answers who comes: nothing is cut
     caller: Caller = request.scope["caller"]
-    return Call(state, Deadline(state.settings.deadline_s), request_id(request), caller.name)
+    return Call(state, Deadline(state.settings.deadline_s), exchange(request), caller.name)
 
 
 StateDep = Annotated[State, Depends(_state)]

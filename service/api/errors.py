@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
 from service.errors import BadRequest, RagError, StageUnavailable, Unauthenticated
+from service.telemetry import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,13 @@ def install(app: FastAPI) -> None:
 
 def request_id(request: Request) -> str:
     """The id that the request's middleware gave."""
-    return str(request.scope.get("request_id", ""))
+    return exchange(request).request_id
+
+
+def exchange(request: Request) -> Exchange:
+    """What the request's middleware keeps of it."""
+    kept: Exchange = request.scope["exchange"]
+    return kept
 
 
 def openai_error(exc: RagError) -> OpenAIErrorBody:
@@ -96,6 +103,7 @@ async def _rag_error(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _told(request: Request, exc: RagError) -> JSONResponse:
+    exchange(request).error = exc
     return _answer(request, problem(exc, request_id(request)), retry_after(exc) | _challenge(exc))
 
 

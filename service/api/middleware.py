@@ -1,4 +1,4 @@
-"""Per request, as plain ASGI: an id, the count of responses, the request in flight, and a place among those."""
+"""Per request, as plain ASGI: an id, what telemetry wants to know, and a place among those in flight."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from service.api.errors import refuse
 from service.errors import Overloaded
+from service.telemetry.exchange import UNMATCHED, Exchange
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,35 +20,45 @@ if TYPE_CHECKING:
     from service.resilience import Admission
     from service.telemetry import Telemetry
 
+_READ = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContext:
     """Takes the caller's X-Request-Id where it is harmless, else makes one; answers with it."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, served_by: str) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
         self._telemetry = telemetry
-        self._served_by = served_by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        headers = {name: value for name, value in scope["headers"] if name in _READ}
+        given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
-        scope["request_id"] = request_id
+        exchange = Exchange(request_id, scope["method"])
+        scope["exchange"] = exchange
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
                 if _draining(scope):  # who kept the connection is told before it is closed
                     message["headers"].append((b"connection", b"close"))
-                self._telemetry.answered(_route(scope), message["status"], self._served_by)
+                exchange.status = message["status"]
             await send(message)
 
-        with self._telemetry.in_flight():
+        text = {name.decode(): value.decode("latin-1") for name, value in headers.items()}
+        token = self._telemetry.begin(exchange, scope["path"], text)
+        try:
             await self._app(scope, receive, send_with_id)
+        except BaseException as exc:
+            exchange.error = exc
+            raise
+        finally:
+            exchange.route = _route(scope)
+            self._telemetry.end(exchange, token)
 
 
 def _draining(scope: Scope) -> bool:
@@ -57,7 +68,7 @@ def _draining(scope: Scope) -> bool:
 
 def _route(scope: Scope) -> str:
     """The route's template, never the raw path: labels must stay few."""
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
 class Bounded:

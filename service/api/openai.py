@@ -137,13 +137,12 @@ async def models() -> Models:
 @router.post("/chat/completions", response_model=ChatCompletion, responses=_ERRORS)
 async def chat_completions(body: ChatRequest, request: Request, call: CallDep) -> Response:
     """An answer from the documents, in OpenAI's shape; chunks where `stream` is true."""
-    events = call.state.answers.run(_question(body, call), call.deadline)
+    events = call.state.answers.run(_question(body, call), call.deadline, call.exchange.trace)
     if body.stream:
         # The first event is awaited here, so that an error before it has its own status code.
         await unless_gone(request, anext(events))
         return EventStream(_chunks(events, body, call), closing=events, deadline=call.deadline)
     answer = await unless_gone(request, last_of(events))
-    call.state.telemetry.traced(answer.trace)
     completion = ChatCompletion(
         id=f"chatcmpl-{call.request_id}",
         created=int(time.time()),
@@ -195,7 +194,6 @@ async def _chunks(events: Events, body: ChatRequest, call: Call) -> AsyncIterato
                     written += event.text
                     yield chunk(choices=[_delta({"content": event.text})])
                 elif isinstance(event, Answer):
-                    call.state.telemetry.traced(event.trace)
                     # The checked text may end in a mark that the model left out.
                     if event.text.startswith(written.strip()) and (rest := event.text[len(written.strip()) :]):
                         yield chunk(choices=[_delta({"content": rest})])
@@ -207,8 +205,10 @@ async def _chunks(events: Events, body: ChatRequest, call: Call) -> AsyncIterato
                         yield chunk(choices=[], usage=_usage(event))
             yield b"data: [DONE]\n\n"
         except RagError as exc:
+            call.exchange.error = exc
             yield b"data: " + openai_error(exc).model_dump_json().encode() + b"\n\n"
         except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
+            call.exchange.error = exc
             unexpected(exc, call.request_id)
             broken = RagError("internal error")
             yield b"data: " + openai_error(broken).model_dump_json().encode() + b"\n\n"

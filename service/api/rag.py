@@ -32,7 +32,6 @@ from service.errors import RagError
 from service.ports import Hit
 from service.rag.events import Answer, Event, Found, Question, Token
 from service.rag.pipeline import last_of
-from service.rag.trace import Trace
 
 router = APIRouter(tags=["rag"])
 
@@ -45,9 +44,8 @@ _SOURCES = TypeAdapter(list[Source])
 @router.post("/search", response_model=SearchResponse, responses=_ERRORS)
 async def search(body: SearchRequest, request: Request, call: CallDep) -> Response:
     """Retrieval alone: the chunks, best first."""
-    state, trace = call.state, Trace()
+    state, trace = call.state, call.exchange.trace
     hits = await unless_gone(request, state.pipeline.retrieve(_question(body, call), trace, call.deadline))
-    state.telemetry.traced(trace)
     return _json(
         SearchResponse(
             results=[SearchResult(**asdict(hit)) for hit in hits],
@@ -63,7 +61,7 @@ async def search(body: SearchRequest, request: Request, call: CallDep) -> Respon
 @router.post("/rag", response_model=RagResponse, responses=_ERRORS)
 async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
     """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
-    events = call.state.answers.run(_question(body, call), call.deadline)
+    events = call.state.answers.run(_question(body, call), call.deadline, call.exchange.trace)
     streamed = EVENT_STREAM in request.headers.get("accept", "").lower() if body.stream is None else body.stream
     if streamed:
         # The first event is awaited here, so that an error before it has its own status code.
@@ -79,7 +77,6 @@ def _question(body: SearchRequest, call: Call) -> Question:
 
 def _response(answer: Answer, call: Call) -> RagResponse:
     trace = answer.trace
-    call.state.telemetry.traced(trace)
     return RagResponse(
         answer=answer.text,
         citations=list(answer.citations),
@@ -113,8 +110,10 @@ async def _encode(first: Event, events: AsyncGenerator[Event], call: Call) -> As
             async for event in events:
                 yield _event(event, call)
         except RagError as exc:
+            call.exchange.error = exc
             yield _sse("error", problem(exc, call.request_id))
         except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
+            call.exchange.error = exc
             yield _sse("error", unexpected(exc, call.request_id))
 
 

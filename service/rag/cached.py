@@ -85,34 +85,38 @@ class Answers:
         self._switches = switches or Switches()
         self._basis = deployment_basis(parts, settings)
 
-    async def run(self, question: Question, deadline: Deadline) -> Events:
+    async def run(self, question: Question, deadline: Deadline, trace: Trace | None = None) -> Events:
         """The same events as the pipeline's; a kept answer comes as one token.
 
         Raises:
             RagError: as the pipeline does.
         """
+        trace = trace or Trace()
         cache, on = self._parts.cache, self._switches.now().cache
         if cache is None or not on:
-            async with aclosing(self._pipeline.run(question, deadline)) as events:
+            async with aclosing(self._pipeline.run(question, deadline, trace)) as events:
                 async for event in events:
                     if isinstance(event, Answer) and not on:
                         event.trace.skip(STAGE)
                     yield event
             return
         async with AsyncExitStack() as stack:
-            kept, key, broken = await self._find(cache, question, deadline, stack)
+            kept, key, broken = await self._find(cache, question, deadline, trace, stack)
             if kept is not None:
-                for event in _replay(kept):
+                trace.cache, trace.served_by = "hit", kept.served_by
+                trace.question, trace.answer = question.text, kept.text
+                for event in _replay(kept, trace):
                     yield event
                 return
-            events = await stack.enter_async_context(aclosing(self._pipeline.run(question, deadline)))
+            trace.cache = None if broken else "miss"
+            events = await stack.enter_async_context(aclosing(self._pipeline.run(question, deadline, trace)))
             async for event in events:
                 if isinstance(event, Answer) and (broken or not await self._keep(cache, key, event)):
                     event.trace.degrade(STAGE)
                 yield event
 
     async def _find(
-        self, cache: Cache, question: Question, deadline: Deadline, stack: AsyncExitStack
+        self, cache: Cache, question: Question, deadline: Deadline, trace: Trace, stack: AsyncExitStack
     ) -> tuple[_Kept | None, str, bool]:
         """A kept answer; else the key, and whether the cache failed. The lock is held on return, in `stack`."""
         key = ""
@@ -123,7 +127,9 @@ class Answers:
             until = deadline.leaving(RESERVE)
             while kept is None and until.remaining_s() > 0:
                 lock = cache.lock(key, ttl_s=deadline.remaining_s())
-                if await within(until, stack.enter_async_context(lock), stage=STAGE):
+                with trace.held_up():
+                    mine = await within(until, stack.enter_async_context(lock), stage=STAGE)
+                if mine:
                     break
                 # Whoever held it is done; where no answer was kept, the next one tries, and one at a time.
                 kept = _parse(await self._cached(deadline, cache.get(key)))
@@ -190,6 +196,6 @@ def _parse(value: bytes | None) -> _Kept | None:
         return None
 
 
-def _replay(kept: _Kept) -> list[Found | Token | Answer]:
-    answer = Answer(kept.text, kept.citations, kept.sources, Trace(), kept.served_by, kept.finish_reason, cached=True)
+def _replay(kept: _Kept, trace: Trace) -> list[Found | Token | Answer]:
+    answer = Answer(kept.text, kept.citations, kept.sources, trace, kept.served_by, kept.finish_reason, cached=True)
     return [Found(kept.sources), Token(kept.text), answer]

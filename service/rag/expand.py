@@ -29,6 +29,6 @@ async def variants(
         except RagError:
             trace.degrade(STAGE)
             return [query]
-    trace.usage += expansion.usage
+    trace.use(STAGE, expansion.usage)
     others = (variant.strip() for variant in expansion.variants)
     return list(dict.fromkeys([query, *(variant for variant in others if variant)]))[: count + 1]

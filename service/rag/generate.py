@@ -54,6 +54,7 @@ class ModelAnswerer:
         with trace.timing(STAGE):
             building = prompt.build(question.text, hits, self._generator, max_tokens=max_tokens)
             built = await within(deadline, building, stage=STAGE, limit_s=self._budget.first_token_s)
+        trace.model = self._generator.model_id
         yield Found(built.sources)
         pieces: list[str] = []
         end = Delta(finish_reason="stop")
@@ -84,7 +85,7 @@ class ModelAnswerer:
             async with aclosing(stream):
                 while delta is not None:
                     if delta.usage is not None:
-                        trace.usage += delta.usage
+                        trace.use(STAGE, delta.usage)
                     yield delta
                     with trace.timing(STAGE):
                         delta = await waits.wait(lambda: anext(stream, None))
@@ -128,7 +129,7 @@ class RemoteAnswerer:
                 deadline,
                 stage=STAGE,
             )
-        trace.usage += remote.usage
+        trace.use(STAGE, remote.usage)
         trace.cost_usd = spent
         trace.add_cost(remote.cost_usd)
         for stage in remote.degraded:

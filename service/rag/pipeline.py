@@ -81,13 +81,14 @@ class Pipeline:
             limit_s=settings.rerank_timeout_s,
         )
 
-    async def run(self, question: Question, deadline: Deadline) -> Events:
+    async def run(self, question: Question, deadline: Deadline, trace: Trace | None = None) -> Events:
         """Found, then Tokens, then the Answer; closing the generator cancels the model call.
 
         Raises:
             RagError: no answer can be given; the message names the stage.
         """
-        trace = Trace()
+        trace = trace or Trace()
+        trace.question = question.text
         hits = await self.retrieve(question, trace, deadline)
         best_score = max((hit.score for hit in hits), default=-1.0)
         covered = best_score >= self._settings.min_score
@@ -109,6 +110,8 @@ class Pipeline:
                             yield waiting
                             waiting = None
                         begun = True
+                        if isinstance(event, Answer):
+                            trace.answer, trace.served_by = event.text, event.served_by
                         yield event
             except RagError:
                 if begun or (last and covered):
@@ -116,6 +119,7 @@ class Pipeline:
                 trace.degrade(candidate.served_by)
             else:
                 return
+        trace.served_by = self._settings.served_by
         yield Found(())
         yield Token(answer.UNKNOWN)
         yield Answer(answer.UNKNOWN, (), (), trace, self._settings.served_by)

@@ -41,7 +41,7 @@ async def guessed_authors(
     with trace.timing(STAGE):
         try:
             found = await tried(lambda: model.self_query(query), deadline, stage=STAGE, limit_s=limit_s)
-            trace.usage += found.usage
+            trace.use(STAGE, found.usage)
             if found.author is None:
                 return None
             return await requested_authors(found.author, documents, deadline) or None

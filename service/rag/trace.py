@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 from service.ports import Usage
 
@@ -15,14 +16,29 @@ STAGES = ("self_query", "query_expansion", "retrieval", "reranking", "generation
 
 @dataclass(slots=True)
 class Trace:
-    """Filled while the request runs; read once at its end."""
+    """Filled while the request runs; read once at its end.
+
+    Attributes:
+        spans: per stage, when it first began and last ended, on the clock of `time.perf_counter`.
+        used: tokens per stage, whose sum is `usage`.
+        waiting: the request does nothing but wait for another's identical answer.
+        question: what was asked and `answer` what was said; telemetry gives them away only where a setting says so.
+    """
 
     started: float = field(default_factory=time.perf_counter)
     stage_ms: dict[str, float] = field(default_factory=dict)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
+    used: dict[str, Usage] = field(default_factory=dict)
     cost_usd: Decimal | None = field(default_factory=Decimal)
+    cache: Literal["hit", "miss"] | None = None
+    waiting: bool = False
+    served_by: Literal["edge", "cloud"] | None = None
+    model: str = ""
+    question: str = ""
+    answer: str = ""
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
@@ -31,7 +47,23 @@ class Trace:
         try:
             yield
         finally:
-            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1000
+            end = time.perf_counter()
+            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (end - start) * 1000
+            self.spans[stage] = (self.spans.get(stage, (start,))[0], end)
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """The block does nothing but wait for another request."""
+        self.waiting = True
+        try:
+            yield
+        finally:
+            self.waiting = False
+
+    @property
+    def ran(self) -> bool:
+        """The request came as far as a pipeline or a kept answer."""
+        return bool(self.stage_ms) or self.cache is not None
 
     def skip(self, stage: str) -> None:
         """`stage` is not configured, or an operator turned it off."""
@@ -41,6 +73,11 @@ class Trace:
         """`stage` failed and the answer does without it."""
         if stage not in self.degraded:
             self.degraded.append(stage)
+
+    def use(self, stage: str, usage: Usage) -> None:
+        """The model of `stage` counted these tokens."""
+        self.used[stage] = self.used.get(stage, Usage()) + usage
+        self.usage += usage
 
     def add_cost(self, usd: Decimal | None) -> None:
         """A paid call was made; None where its price is not known: then the sum is not known either, and never 0."""

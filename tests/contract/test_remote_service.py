@@ -45,7 +45,7 @@ def service(**parts: Any) -> FastAPI:
     app = create_app(SETTINGS, opened)
     pipeline = Pipeline(opened, SETTINGS)
     answers = Answers(pipeline, opened, SETTINGS)
-    app.state.service = State(SETTINGS, Telemetry(), opened, pipeline, answers, Access(Nobody()), ready=True)
+    app.state.service = State(SETTINGS, Telemetry(SETTINGS), opened, pipeline, answers, Access(Nobody()), ready=True)
     return app
 
 
