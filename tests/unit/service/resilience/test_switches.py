@@ -143,9 +143,3 @@ async def test_an_answer_made_without_a_stage_is_not_given_out_once_the_stage_is
         after = (await http.post("/rag", json={"query": "x"})).json()
     assert before == [False, True]
     assert (after["cached"], after["skipped"]) == (False, ["self_query", "query_expansion"])
-
-
-async def test_a_file_that_is_no_file_is_said_so(tmp_path: Path) -> None:
-    assert await SwitchFile(tmp_path / "absent").read() is None
-    with pytest.raises(StageUnavailable, match="Is a directory"):
-        await SwitchFile(tmp_path).read()
