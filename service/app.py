@@ -42,7 +42,12 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
-                opened = await stack.enter_async_context(open_parts(settings)) if parts is None else parts
+                opened = (
+                    await stack.enter_async_context(open_parts(settings, telemetry.metrics.quota))
+                    if parts is None
+                    else parts
+                )
+                telemetry.watch(opened.breakers)
                 access = await stack.enter_async_context(open_access(settings))
                 await stack.enter_async_context(telemetry.running())
             except StartupError as exc:

@@ -6,9 +6,10 @@ Adapters are imported here, when a setting asks for them: a vendor client that i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 
 SSM = "ssm:"
 
+# Told by whom OpenAI was asked, and how much of what it says is left.
+Quota = Callable[[str, str, float], None]
+
+
+def _unheard(dependency: str, kind: str, left: float) -> None:
+    """Nobody wants to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -50,7 +58,7 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def open_parts(settings: Settings, quota: Quota = _unheard) -> AsyncIterator[Parts]:
     """Open every configured backend.
 
     Raises:
@@ -63,9 +71,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             embedder=embedder,
             store=await _store(settings, stack, breakers, embedder, sha256),
             documents=await _documents(settings, stack, breakers),
-            query_model=await _query_model(settings, stack, breakers),
+            query_model=await _query_model(settings, stack, breakers, quota),
             reranker=await _reranker(settings, stack),
-            generator=await _generator(settings, stack, breakers),
+            generator=await _generator(settings, stack, breakers, quota),
             fallback=await _fallback(settings, stack, breakers),
             remote=await _remote(settings, stack, breakers),
             cache=await _cache(settings, stack, breakers),
@@ -140,7 +148,9 @@ async def _documents(settings: Settings, stack: AsyncExitStack, breakers: Breake
     return None
 
 
-async def _query_model(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> QueryModel | None:
+async def _query_model(
+    settings: Settings, stack: AsyncExitStack, breakers: Breakers, quota: Quota
+) -> QueryModel | None:
     if settings.query_model == "none" or settings.openai_api_key is None:
         return None
     from service.adapters import openai_models  # noqa: PLC0415
@@ -150,6 +160,7 @@ async def _query_model(settings: Settings, stack: AsyncExitStack, breakers: Brea
         base_url=settings.openai_base_url,
         connections=settings.http_connections,
         read_timeout_s=settings.query_model_timeout_s,
+        quota=partial(quota, "query-model"),
     )
     model = openai_models.OpenAIQueryModel(client, model=settings.openai_model_id)
     stack.push_async_callback(model.aclose)
@@ -175,15 +186,15 @@ async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | Non
     return reranker
 
 
-async def _generator(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Generator | None:
-    generator = await _own_generator(settings, stack)
+async def _generator(settings: Settings, stack: AsyncExitStack, breakers: Breakers, quota: Quota) -> Generator | None:
+    generator = await _own_generator(settings, stack, quota)
     if generator is None:
         return None
     limit_s = GenerationBudget.of_generator(settings).first_token_s
     return GuardedGenerator(generator, breakers.add("generator", stage="generation", limit_s=limit_s))
 
 
-async def _own_generator(settings: Settings, stack: AsyncExitStack) -> Generator | None:
+async def _own_generator(settings: Settings, stack: AsyncExitStack, quota: Quota) -> Generator | None:
     if settings.generator == "sagemaker":
         return await _sagemaker(settings, stack, model=settings.generation_model)
     if settings.generator == "openai" and settings.openai_api_key is not None:
@@ -194,6 +205,7 @@ async def _own_generator(settings: Settings, stack: AsyncExitStack) -> Generator
             base_url=settings.openai_base_url,
             connections=settings.http_connections,
             read_timeout_s=settings.deadline_s,
+            quota=partial(quota, "generator"),
         )
         model = settings.generation_model or settings.openai_model_id
         vendor = openai_models.OpenAIGenerator(client, model=model, context_tokens=settings.context_tokens)

@@ -5,7 +5,7 @@ The client's own retries are off: the pipeline tries again, and nobody below it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -58,9 +58,16 @@ def _variants(count: int) -> type[BaseModel]:
 
 
 def open_client(
-    *, api_key: SecretStr, base_url: str | None, connections: int, read_timeout_s: float
+    *,
+    api_key: SecretStr,
+    base_url: str | None,
+    connections: int,
+    read_timeout_s: float,
+    quota: Callable[[str, float], None] | None = None,
 ) -> openai.AsyncOpenAI:
     """The client with its own pool; nothing is sent before the first call.
+
+    `quota` is told how many `requests` and `tokens` each response says are left.
 
     Raises:
         StartupError: `base_url` is no URL.
@@ -69,12 +76,19 @@ def open_client(
         raise StartupError(f"OPENAI_BASE_URL: {base_url} is no URL; give http(s)://host/v1, or leave it unset")
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     timeout = httpx2.Timeout(read_timeout_s, connect=CONNECT_S)
+
+    async def note(response: httpx2.Response) -> None:
+        for kind in ("requests", "tokens"):
+            left = response.headers.get(f"x-ratelimit-remaining-{kind}", "")
+            if quota is not None and left.isdecimal():
+                quota(kind, float(left))
+
     return openai.AsyncOpenAI(
         api_key=api_key.get_secret_value(),
         base_url=base_url,
         max_retries=0,
         timeout=timeout,
-        http_client=openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout),
+        http_client=openai.DefaultAsyncHttpxClient(limits=limits, timeout=timeout, event_hooks={"response": [note]}),
     )
 
 

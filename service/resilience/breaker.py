@@ -22,6 +22,7 @@ from service.errors import (
 
 State = Literal["closed", "open", "half-open"]
 OnChange = Callable[[str, State], None]
+OnCall = Callable[[str, BaseException | None, float], None]
 
 FAILURES = 5
 PROBE_S = 5.0
@@ -45,6 +46,7 @@ class Breaker:
     ) -> None:
         self.name = name
         self.on_change: OnChange | None = None
+        self.on_call: OnCall | None = None
         self._stage = stage
         self._slow_s = slow_s
         self._limit = failures
@@ -72,15 +74,18 @@ class Breaker:
         """
         self._enter(probing=proves)
         began = self._clock()
+        error: BaseException | None = None
         try:
             yield
         except StageUnavailable as exc:
+            error = exc
             if not isinstance(exc, _ANSWERED):
                 self._failed_once()
             elif proves:
                 self._succeeded()
             raise
-        except BaseException:
+        except BaseException as exc:
+            error = exc
             if not waits and self._clock() - began >= self._slow_s:
                 self._failed_once()
             elif proves and self._state == "half-open":
@@ -89,6 +94,9 @@ class Breaker:
         else:
             if proves:
                 self._succeeded()
+        finally:
+            if self.on_call is not None and proves and not waits:
+                self.on_call(self.name, error, self._clock() - began)
 
     def _enter(self, *, probing: bool) -> None:
         if self._state == "closed":
@@ -141,6 +149,11 @@ class Breakers(Mapping[str, Breaker]):
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    def on_call(self, told: OnCall) -> None:
+        """Tell `told` of every call that reached a dependency: its name, what the call raised, and its seconds."""
+        for breaker in self._by_name.values():
+            breaker.on_call = told
 
     def on_change(self, told: OnChange) -> None:
         """Tell `told` the name and the new state of every breaker that changes, and how they are now."""

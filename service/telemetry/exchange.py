@@ -72,6 +72,13 @@ def cause(error: BaseException) -> str:
     return _WORD.sub("_", type(error).__name__).lower() if isinstance(error, RagError) else "internal"
 
 
+def outcome(error: BaseException | None) -> str:
+    """How a call to a dependency ended; `cut_off` where its caller left it, for want of time or of a reader."""
+    if error is None:
+        return "ok"
+    return cause(error) if isinstance(error, Exception) else "cut_off"
+
+
 class Sink(Protocol):
     """Where finished exchanges go."""
 

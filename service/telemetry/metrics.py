@@ -42,9 +42,13 @@ class Metrics:
         self._cost = Histogram(
             "query_cost_usd", "Model spend per answer in USD", buckets=_BUCKETS_USD, registry=self.registry
         )
-        self._calls = self._histogram("dependency_latency_ms", "Time of a call in ms", "dependency", "outcome")
+        self._calls = self._histogram(
+            "dependency_latency_ms", "Time of a call in ms", "dependency", "backend", "outcome"
+        )
         self._breakers = Gauge("breaker_state", "1 for the state", ["dependency", "state"], registry=self.registry)
-        self._quota = Gauge("openai_ratelimit_remaining", "What OpenAI said is left", ["kind"], registry=self.registry)
+        self._quota = Gauge(
+            "openai_ratelimit_remaining", "What OpenAI said is left", ["dependency", "kind"], registry=self.registry
+        )
         self.spans_dropped = self._counter("spans_dropped", "Spans that reached no sink", "reason")
         in_flight = Gauge("concurrent_requests", "Requests in flight", registry=self.registry)
         in_flight.set_function(lambda: len(self._running))
@@ -70,18 +74,18 @@ class Metrics:
         if trace.cache is not None:
             self._cache.labels(trace.cache).inc()
 
-    def called(self, dependency: str, outcome: str, seconds: float) -> None:
-        """Count a call to a dependency."""
-        self._calls.labels(dependency, outcome).observe(seconds * 1000)
+    def called(self, dependency: str, backend: str, outcome: str, seconds: float) -> None:
+        """Count a call to a dependency, and to whom that was."""
+        self._calls.labels(dependency, backend, outcome).observe(seconds * 1000)
 
     def breaker(self, dependency: str, state: str) -> None:
         """Show the state that the dependency's breaker is in now."""
         for known in BREAKER_STATES:
             self._breakers.labels(dependency, known).set(known == state)
 
-    def quota(self, kind: str, remaining: float) -> None:
-        """Show what OpenAI's last response said is left of `kind`."""
-        self._quota.labels(kind).set(remaining)
+    def quota(self, dependency: str, kind: str, remaining: float) -> None:
+        """Show what OpenAI's last response to this client said is left of `kind`."""
+        self._quota.labels(dependency, kind).set(remaining)
 
     def _traced(self, trace: Trace) -> None:
         for stage, took_ms in trace.stage_ms.items():

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from service.telemetry import propagation
 from service.telemetry.emf import EmbeddedMetrics
-from service.telemetry.exchange import PROBES, Exchange, Sink
+from service.telemetry.exchange import PROBES, Exchange, Sink, outcome
 from service.telemetry.logs import AccessLog
 from service.telemetry.metrics import Metrics, metrics_server
 
 if TYPE_CHECKING:
     from contextvars import Token
 
+    from service.resilience import Breakers
     from service.settings import Settings
     from service.telemetry.traces import Traces
 
@@ -49,6 +50,17 @@ class Telemetry:
         exchange.end()
         for sink in self._sinks:
             sink.ended(exchange)
+
+    def watch(self, breakers: Breakers) -> None:
+        """Count the calls that pass these breakers, and show their states."""
+        settings, metrics = self._settings, self.metrics
+        backends = {"query-model": settings.query_model, "generator": settings.generator, "fallback": settings.fallback}
+
+        def called(dependency: str, error: BaseException | None, seconds: float) -> None:
+            metrics.called(dependency, backends.get(dependency, dependency), outcome(error), seconds)
+
+        breakers.on_call(called)
+        breakers.on_change(metrics.breaker)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -140,13 +140,13 @@ def test_running_out_of_a_stages_time_is_a_timeout() -> None:
 
 def test_calls_breakers_and_quota_are_shown_as_they_are_told() -> None:
     metrics = Metrics(release="1", served_by="cloud")
-    metrics.called("openai", "upstream_throttled", 0.02)
+    metrics.called("query-model", "openai", "upstream_throttled", 0.02)
     for state in ("open", "half-open"):
         metrics.breaker("qdrant", state)
-    metrics.quota("tokens", 149_000)
-    called = {"dependency": "openai", "outcome": "upstream_throttled"}
+    metrics.quota("query-model", "tokens", 149_000)
+    called = {"dependency": "query-model", "backend": "openai", "outcome": "upstream_throttled"}
     assert value(metrics.registry, "dependency_latency_ms_count", **called) == 1
     assert value(metrics.registry, "dependency_latency_ms_sum", **called) == 20
     states = [value(metrics.registry, "breaker_state", dependency="qdrant", state=state) for state in BREAKER_STATES]
     assert states == [0, 0, 1]
-    assert value(metrics.registry, "openai_ratelimit_remaining", kind="tokens") == 149_000
+    assert value(metrics.registry, "openai_ratelimit_remaining", dependency="query-model", kind="tokens") == 149_000
