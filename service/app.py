@@ -47,8 +47,8 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
                     if parts is None
                     else parts
                 )
-                telemetry.watch(opened.breakers)
-                access = await stack.enter_async_context(open_access(settings))
+                access = await stack.enter_async_context(open_access(settings, opened.breakers))
+                telemetry.watch(opened.breakers)  # those of both
                 await stack.enter_async_context(telemetry.running())
             except StartupError as exc:
                 app.state.refused = exc

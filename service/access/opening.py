@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.access.authentication import ApiKeys, Authentication, Nobody
+from service.access.caller import Limits
 from service.access.key_book import KeyBook
+from service.access.quotas import Quotas
 from service.access.refreshed import refreshed
+from service.access.windows import LocalWindows, SharedWindows, Windows
 from service.errors import StartupError
+from service.resilience.budgets import CACHE_S
 
 if TYPE_CHECKING:
+    from service.resilience import Breakers
     from service.settings import Settings
 
 ARN = "arn:"
@@ -23,20 +28,23 @@ UNKNOWN_KEY_INTERVAL_S = 10.0  # tokens with invented key ids make the provider 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call."""
+    """Who may call, and how often."""
 
     authentication: Authentication
+    quotas: Quotas
 
 
 @asynccontextmanager
-async def open_access(settings: Settings) -> AsyncIterator[Access]:
-    """Read what callers are recognised by, and keep reading it.
+async def open_access(settings: Settings, breakers: Breakers) -> AsyncIterator[Access]:
+    """Read what callers are recognised by, and keep reading it; limits are counted in Redis where there is one.
 
     Raises:
         StartupError: it can't be read, or is not what it should be.
     """
     async with AsyncExitStack() as stack:
-        yield Access(await _authentication(settings, stack))
+        authentication = await _authentication(settings, stack)
+        windows = _windows(settings, stack, breakers)
+        yield Access(authentication, Quotas(windows, Limits(settings.requests_per_minute, settings.usd_per_hour)))
 
 
 async def _authentication(settings: Settings, stack: AsyncExitStack) -> Authentication:
@@ -81,3 +89,15 @@ def _reader(source: str) -> Callable[[], bytes]:
     from service.adapters.secrets_manager import Secret  # noqa: PLC0415 - boto3 loads when it is asked for
 
     return Secret(source).read
+
+
+def _windows(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Windows:
+    if settings.redis_url is None:
+        return LocalWindows()
+    from service.adapters.redis_windows import STAGE, RedisWindows  # noqa: PLC0415 - redis loads when it is asked for
+
+    shared = RedisWindows.open(
+        settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
+    )
+    stack.push_async_callback(shared.aclose)
+    return SharedWindows(shared, LocalWindows(), breakers.add("redis-limits", stage=STAGE, limit_s=CACHE_S))

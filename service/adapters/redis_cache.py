@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.lock import Lock
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
+from redis.exceptions import RedisError
 
-from service.errors import StageUnavailable, StartupError
+from service.adapters.redis_client import close, open_client, translated
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
+    from redis.asyncio import Redis
+    from redis.asyncio.lock import Lock
 
 STAGE = "cache"
-POOL_WAIT_S = 0.5  # a burst queues for connections; a dead Redis costs a request no more than this
 FIRST_POLL_S, LAST_POLL_S = 0.005, 0.05
 
 
@@ -38,25 +35,14 @@ class RedisCache:
         Raises:
             StartupError: not a Redis URL.
         """
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url.get_secret_value(),
-                max_connections=connections,
-                timeout=POOL_WAIT_S,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),  # said, not left to defaults: tries are slower than having no cache
-            )
-        except ValueError:  # the text may quote the password
-            raise StartupError("RAG_REDIS_URL is no Redis URL; give redis://host:6379/0 or rediss://...") from None
-        return cls(Redis.from_pool(pool))
+        return cls(open_client(url, connections=connections, timeout_s=timeout_s))
 
     async def get(self, key: str) -> bytes | None:
-        with _translated():
+        with translated(STAGE):
             return cast("bytes | None", await self._client.get(key))  # the pool decodes nothing
 
     async def set(self, key: str, value: bytes, *, ttl_s: float) -> None:
-        with _translated():
+        with translated(STAGE):
             await self._client.set(key, value, px=_milliseconds(ttl_s))
 
     @asynccontextmanager
@@ -65,7 +51,7 @@ class RedisCache:
         lock = self._client.lock(name, timeout=_milliseconds(ttl_s) / 1000, blocking=False, thread_local=False)
         token = uuid.uuid4().hex.encode()
         try:
-            with _translated():
+            with translated(STAGE):
                 held = await lock.acquire(token=token)
         except BaseException:
             lock.local.token = token  # the lock may have been taken although its reply never came
@@ -81,14 +67,13 @@ class RedisCache:
             await asyncio.shield(self._let_go(lock))
 
     async def ping(self) -> None:
-        with _translated():
+        with translated(STAGE):
             await self._client.ping()
 
     async def aclose(self) -> None:
         """Close the pool, after the locks that are being released."""
         await asyncio.gather(*self._releasing)
-        await self._client.aclose()
-        await self._client.connection_pool.disconnect()
+        await close(self._client)
 
     def _let_go(self, lock: Lock) -> asyncio.Task[None]:
         """In a task of its own: whoever is cancelled must not leave the others waiting until the lock expires."""
@@ -106,7 +91,7 @@ class RedisCache:
                     pause_s = min(2 * pause_s, LAST_POLL_S)
 
     async def _exists(self, name: str) -> bool:
-        with _translated():
+        with translated(STAGE):
             return bool(await self._client.exists(name))
 
 
@@ -118,13 +103,3 @@ async def _release(lock: Lock) -> None:
 
 def _milliseconds(ttl_s: float) -> int:
     return max(1, round(ttl_s * 1000))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (AuthenticationError, AuthorizationError) as exc:
-        raise StageUnavailable(STAGE, "Redis refused the user or its password; correct RAG_REDIS_URL") from exc
-    except RedisError as exc:
-        raise StageUnavailable(STAGE, f"Redis gave no answer ({type(exc).__name__}); is it up?") from exc

@@ -1,4 +1,4 @@
-"""The gate: who calls is known from the headers alone, before a byte of the body is read or a route is looked up."""
+"""The gate: who calls, and whether it may now, is decided from the headers alone, before anything else is read."""
 
 from __future__ import annotations
 
@@ -30,18 +30,20 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not is_open(scope["path"]):
             try:
-                caller = await self._caller(scope)
+                scope["caller"] = await _admitted(scope)
             except RagError as exc:
                 await refuse(scope, exc)(scope, receive, send)
                 return
-            scope["caller"] = caller
-            exchange: Exchange = scope["exchange"]
-            exchange.key = caller.name
         await self._app(scope, receive, send)
 
-    async def _caller(self, scope: Scope) -> Caller:
-        access: Access = scope["app"].state.service.access
-        return await access.authentication.caller(scope["headers"])
+
+async def _admitted(scope: Scope) -> Caller:
+    access: Access = scope["app"].state.service.access
+    exchange: Exchange = scope["exchange"]
+    caller = await access.authentication.caller(scope["headers"])
+    exchange.key = caller.name
+    await access.quotas.admit(caller)
+    return caller
 
 
 def is_open(path: str) -> bool:

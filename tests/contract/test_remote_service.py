@@ -15,7 +15,10 @@ from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
 from service.access.authentication import Nobody
+from service.access.caller import Limits
 from service.access.opening import Access
+from service.access.quotas import Quotas
+from service.access.windows import LocalWindows
 from service.adapters.service_url import ServiceUrl
 from service.api.state import State
 from service.app import create_app
@@ -45,7 +48,15 @@ def service(**parts: Any) -> FastAPI:
     app = create_app(SETTINGS, opened)
     pipeline = Pipeline(opened, SETTINGS)
     answers = Answers(pipeline, opened, SETTINGS)
-    app.state.service = State(SETTINGS, Telemetry(SETTINGS), opened, pipeline, answers, Access(Nobody()), ready=True)
+    app.state.service = State(
+        SETTINGS,
+        Telemetry(SETTINGS),
+        opened,
+        pipeline,
+        answers,
+        Access(Nobody(), Quotas(LocalWindows(), Limits())),
+        ready=True,
+    )
     return app
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from service.jobs import ingest
 from tests.hashed_keys import hashed, key_book
-from tests.real_processes import free_port, running, wait_until
+from tests.real_processes import free_port, redis_server, running, wait_until
 
 EX_CONFIG = 78
 PATIENCE_S = 30.0
@@ -75,6 +75,25 @@ def test_keys_rotate_without_a_restart_and_hold_while_their_file_is_away(bundle:
         assert status(client, "new-key") == 200
         book.write_text(key_book(hashed("ada", "new-key")))
         wait_until(lambda: status(client, "bob-key") == 401, within_s=PATIENCE_S, what="the end of a revoked key")
+
+
+def test_processes_share_a_keys_limit_and_without_redis_each_holds_it_alone(bundle: Path, tmp_path: Path) -> None:
+    book = tmp_path / "keys.json"
+    book.write_text(key_book(hashed("ada", "ada-key"), hashed("bob", "bob-key", requestsPerMinute=3)))
+    with redis_server() as redis:
+        told = {
+            "RAG_AUTH": "api-keys",
+            "RAG_API_KEYS_FROM": str(book),
+            "RAG_REQUESTS_PER_MINUTE": "6",
+            "RAG_REDIS_URL": f"redis://127.0.0.1:{redis.port}/0",
+            "RAG_REDIS_TIMEOUT_S": "5",  # patient: the question is who counts, not how fast
+        }
+        with service(bundle, **told) as one, service(bundle, **told) as other:
+            assert [status(each, "ada-key") for each in (one, other) * 4] == [200] * 6 + [429] * 2
+            redis.process.kill()
+            redis.process.wait()
+            for each in (one, other):
+                assert [status(each, "bob-key") for _ in range(5)] == [200] * 3 + [429] * 2
 
 
 @pytest.mark.parametrize(

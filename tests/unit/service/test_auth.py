@@ -23,7 +23,7 @@ CHAT = {"messages": [{"role": "user", "content": "What controls processes?"}]}
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     file = tmp_path / "keys.json"
-    file.write_text(key_book(hashed("ada", "ada-key"), hashed("bob", "bob-key")))
+    file.write_text(key_book(hashed("ada", "ada-key"), hashed("bob", "bob-key", requestsPerMinute=2)))
     return file
 
 
@@ -123,3 +123,38 @@ async def test_callers_of_other_names_do_not_share_a_kept_answer(book: Path) -> 
         callers = [ADA, BOB, {"x-api-key": "ada-key"}]
         cached = [(await http.post("/rag", json=ASK, headers=who)).json()["cached"] for who in callers]
     assert (cached, generator.calls) == ([False, False, True], 2)
+
+
+async def test_one_request_too_many_is_told_when_to_come_again_and_costs_nothing(book: Path) -> None:
+    generator = FakeGenerator()
+    async with client(book, parts={"generator": generator}) as http:
+        answers = [await http.post("/rag", json=ASK, headers=BOB) for _ in range(3)]
+        last = answers[-1]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert (last.headers["content-type"], generator.calls) == ("application/problem+json", 2)
+        assert last.json()["detail"] == "requestsPerMinute: 2 requests a minute are allowed to this key"
+        assert 1 <= int(last.headers["retry-after"]) <= 61
+        chat = await http.post("/v1/chat/completions", json=CHAT, headers=BOB)
+        assert (chat.status_code, chat.json()["error"]["code"]) == (429, "LimitExceeded")
+
+
+async def test_a_key_that_is_over_its_limit_takes_nothing_from_another(book: Path) -> None:
+    async with client(book) as http:
+        bob = [(await http.get("/v1/models", headers=BOB)).status_code for _ in range(10)]
+        ada = [(await http.get("/v1/models", headers=ADA)).status_code for _ in range(10)]
+    assert (bob, ada) == ([200] * 2 + [429] * 8, [200] * 10)
+
+
+async def test_a_key_that_says_no_limit_has_the_deployments(book: Path) -> None:
+    async with client(book, requests_per_minute=3) as http:
+        ada = [(await http.get("/v1/models", headers=ADA)).status_code for _ in range(5)]
+        bob = [(await http.get("/v1/models", headers=BOB)).status_code for _ in range(5)]
+        probes = [(await http.get("/readyz")).status_code for _ in range(5)]
+    assert (ada, bob, probes) == ([200] * 3 + [429] * 2, [200] * 2 + [429] * 3, [200] * 5)
+
+
+async def test_who_is_not_known_uses_up_nobodys_limit(book: Path) -> None:
+    async with client(book) as http:
+        for _ in range(5):
+            await http.get("/v1/models", headers={"x-api-key": "wrong"})
+        assert (await http.get("/v1/models", headers=BOB)).status_code == 200

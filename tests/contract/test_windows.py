@@ -1,0 +1,161 @@
+"""Sliding windows: what one process counts, what all of them count in Redis, and what holds while Redis is away."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from service.access.windows import BUCKETS, LocalWindows, SharedWindows, Window, Windows
+from service.adapters.redis_windows import PREFIX, RedisWindows
+from service.resilience import Breaker
+from tests.real_processes import Running, redis_server
+
+PATIENCE_S = 10.0
+
+
+def window(limit: int, *, span_s: float = 3600.0) -> Window:
+    return Window(uuid.uuid4().hex, span_s, limit)
+
+
+def shared(port: int, *, timeout_s: float = 2.0) -> RedisWindows:
+    """A patient one: what these tests share their cores with may stop them for longer than the service would wait."""
+    return RedisWindows.open(SecretStr(f"redis://127.0.0.1:{port}/0"), connections=5, timeout_s=timeout_s)
+
+
+class WindowsContract:
+    """What every adapter keeps."""
+
+    async def test_what_fits_is_taken_and_no_more(self, windows: Windows) -> None:
+        mine = window(10)
+        assert [(await windows.take(mine, amount)).fits for amount in (4, 4, 4, 2, 1)] == [
+            True, True, False, True, False,
+        ]  # fmt: skip
+
+    async def test_a_refusal_says_when_it_will_fit(self, windows: Windows) -> None:
+        mine = window(1)
+        await windows.take(mine, 1)
+        refused = await windows.take(mine, 1)
+        assert 3500 < refused.wait_s <= 3600 + 60
+
+    async def test_more_than_the_limit_never_fits_and_still_says_a_time(self, windows: Windows) -> None:
+        refused = await windows.take(window(5), 6)
+        assert not refused.fits
+        assert 0 < refused.wait_s <= 3600 + 60
+
+    async def test_keys_do_not_share(self, windows: Windows) -> None:
+        for mine in (window(1), window(1)):
+            assert (await windows.take(mine, 1)).fits
+
+    async def test_of_many_at_once_exactly_the_limit_gets_through(self, windows: Windows) -> None:
+        mine = window(7)
+        taken = await asyncio.gather(*(windows.take(mine, 1) for _ in range(50)))
+        assert sum(one.fits for one in taken) == 7
+
+    async def test_a_correction_gives_back_or_takes_more(self, windows: Windows) -> None:
+        mine = window(10)
+        taken = await windows.take(mine, 10)
+        await taken.by.correct(mine, taken.bucket, -6)
+        assert (await windows.take(mine, 6)).fits
+        await taken.by.correct(mine, taken.bucket, 5)
+        assert not (await windows.take(mine, 1)).fits
+
+    async def test_a_correction_of_what_is_forgotten_changes_nothing(self, windows: Windows) -> None:
+        mine = window(10)
+        taken = await windows.take(mine, 1)
+        await taken.by.correct(mine, taken.bucket - 2 * BUCKETS, -100)
+        assert not (await windows.take(mine, 10)).fits
+
+    async def test_nano_dollars_of_a_whole_budget_are_counted_exactly(self, windows: Windows) -> None:
+        mine = window(1_000_000 * 10**9)
+        assert (await windows.take(mine, 1_000_000 * 10**9 - 1)).fits
+        assert (await windows.take(mine, 1)).fits
+        assert not (await windows.take(mine, 1)).fits
+
+
+class TestRedis(WindowsContract):
+    @pytest.fixture
+    async def windows(self, redis: Running) -> AsyncIterator[Windows]:
+        async with aclosing(shared(redis.port)) as adapter:
+            yield adapter
+
+    async def test_processes_share_a_limit(self, redis: Running) -> None:
+        mine = window(3)
+        async with aclosing(shared(redis.port)) as one, aclosing(shared(redis.port)) as other:
+            taken = [(await each.take(mine, 1)).fits for each in (one, other, one, other)]
+        assert taken == [True, True, True, False]
+
+    async def test_nothing_is_left_of_a_window_that_is_over(self, redis: Running) -> None:
+        mine = window(3, span_s=0.3)
+        async with aclosing(shared(redis.port)) as windows, Redis(port=redis.port) as client:
+            await windows.take(mine, 1)
+            name = PREFIX + mine.key
+            assert 0 < await client.pttl(name) <= 310
+            async with asyncio.timeout(PATIENCE_S):
+                while await client.exists(name):
+                    await asyncio.sleep(0.05)
+
+    async def test_what_was_taken_frees_itself_in_the_servers_time(self, redis: Running) -> None:
+        mine = window(1, span_s=0.6)
+        async with aclosing(shared(redis.port)) as windows:
+            assert (await windows.take(mine, 1)).fits
+            wait_s = (await windows.take(mine, 1)).wait_s
+            await asyncio.sleep(wait_s + 0.01)
+            assert (await windows.take(mine, 1)).fits
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TestLocal(WindowsContract):
+    @pytest.fixture
+    def windows(self) -> Windows:
+        return LocalWindows()
+
+    async def test_at_no_time_does_more_than_the_limit_fall_into_the_span(self) -> None:
+        clock, mine = Clock(), window(10, span_s=60)
+        windows, passed = LocalWindows(clock), []
+        for _ in range(2000):
+            if (await windows.take(mine, 1)).fits:
+                passed.append(clock.now)
+            clock.now += 0.37
+        busiest = max(sum(start <= at <= start + 60 for at in passed) for start in passed)
+        assert busiest <= 10
+        assert len(passed) > 0.9 * 10 * 2000 * 0.37 / 61
+
+    async def test_the_time_that_a_refusal_names_is_right(self) -> None:
+        clock, mine = Clock(), window(3, span_s=60)
+        windows = LocalWindows(clock)
+        for _ in range(3):
+            await windows.take(mine, 1)
+            clock.now += 5
+        wait_s = (await windows.take(mine, 2)).wait_s
+        clock.now += wait_s - 0.5
+        assert not (await windows.take(mine, 2)).fits
+        clock.now += 0.51
+        assert (await windows.take(mine, 2)).fits
+
+
+async def test_while_redis_is_away_each_process_holds_the_limit_alone() -> None:
+    mine = window(2)
+    with redis_server() as server:
+        async with aclosing(shared(server.port)) as inner:
+            breaker = Breaker("redis-limits", stage="limits", failures=1, probe_s=0.01)
+            one, other = (SharedWindows(inner, LocalWindows(), breaker) for _ in range(2))
+            assert (await one.take(mine, 1)).by is inner
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
+            assert [(await one.take(mine, 1)).fits for _ in range(4)] == [True, True, False, False]
+            assert [(await other.take(mine, 1)).fits for _ in range(3)] == [True, True, False]
+            assert breaker.state == "open"
