@@ -110,6 +110,11 @@ def made_up_token(name: str, inputs: Mapping[str, Any]) -> str:
     return hashlib.shake_256(name.encode()).hexdigest(int(inputs.get("bytes") or 0))
 
 
+def made_up_address(name: str) -> str:
+    """A private address for an interface, the same in every run."""
+    return f"10.20.0.{10 + hashlib.sha256(name.encode()).digest()[0] % 240}"
+
+
 def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
     """What the cloud would fill in, for the types whose computed outputs the program uses."""
     host = f"{args.name}.{region}.amazonaws.com"
@@ -123,7 +128,7 @@ def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
         "aws:lb/targetGroup:TargetGroup": {"arnSuffix": f"targetgroup/{args.name}/0123456789abcdef"},
         "aws:ecr/repository:Repository": {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/{args.name}"},
         "aws:elasticache/replicationGroup:ReplicationGroup": {"primaryEndpointAddress": f"{args.name}.cache"},
-        "aws:ec2/networkInterface:NetworkInterface": {"privateIp": "10.20.0.10"},
+        "aws:ec2/networkInterface:NetworkInterface": {"privateIp": made_up_address(args.name)},
         "aws:kms/key:Key": {"keyId": f"{args.name}-id"},
         "aws:acm/certificate:Certificate": {
             "domainValidationOptions": [

@@ -172,7 +172,7 @@ def _generation(cfg: StackConfig, wiring: Wiring) -> Values:
     remote = "sagemaker" in {provider, cfg.hybrid.fallback.kind if cfg.topology == "hybrid" else None}
     return {
         "RAG_GENERATOR": provider,
-        "RAG_GENERATION_MODEL": edge_model(cfg) if local else cfg.generation.model,
+        "RAG_GENERATION_MODEL": edge_model(cfg) if cfg.topology == "hybrid" else cfg.generation.model,
         "RAG_CONTEXT_TOKENS": str(cfg.generation.context_tokens),
         "RAG_MAX_OUTPUT_TOKENS": str(cfg.generation.max_output_tokens),
         "RAG_LLAMACPP_URL": wiring.llamacpp_url,

@@ -52,6 +52,7 @@ WEIGHT_BYTES = {"none": 2.0, "fp8": 1.0, "eetq": 1.0, "awq": 0.6, "gptq": 0.6, "
 GPU_USABLE = 0.9  # vLLM's default gpu-memory-utilization
 KV_GIB_PER_TOKEN = 2 * 32 * 8 * 128 * 2 / 2**30  # Llama 3.1 8B: K and V, 32 layers, 8 heads of 128, 16 bit
 DAEMON_CPU, DAEMON_GIB = 0.35, 0.5  # add-ons on each node: CNI, proxy, identity agent, EBS CSI, CloudWatch agent
+SERVICE_LEAST_CPU, SERVICE_LEAST_GIB = 0.25, 1.0  # what the service itself needs beside a sidecar
 LAMBDA_MIB = range(128, 10241)
 LAMBDA_MIB_PER_VCPU = 1769  # AWS: a function has one full vCPU at 1,769 MB
 
@@ -84,6 +85,29 @@ def fargate_size(cpu: float, memory_gib: float) -> FargateSize:
         legal = f"legal with {cpu:g} vCPU: {_listed(FARGATE_GIB[cpu])} GiB"
         raise SizingError(f"Fargate has no {cpu:g} vCPU with {memory_gib:g} GiB; {legal}")
     return FargateSize(cpu_units=int(cpu * 1024), memory_mib=int(memory_gib * 1024))
+
+
+def split_task(
+    cpu: float, memory_gib: float, sidecar_cpu: float, sidecar_gib: float
+) -> tuple[FargateSize, FargateSize]:
+    """What the service and its sidecar get of a task.
+
+    Raises:
+        SizingError: too little is left for the service.
+    """
+    left_cpu, left_gib = cpu - sidecar_cpu, memory_gib - sidecar_gib
+    if left_cpu < SERVICE_LEAST_CPU or left_gib < SERVICE_LEAST_GIB:
+        raise SizingError(
+            f"{sidecar_cpu:g} vCPU and {sidecar_gib:g} GiB leave the service {max(left_cpu, 0):g} vCPU and "
+            f"{max(left_gib, 0):g} GiB of its task; it needs {SERVICE_LEAST_CPU:g} and {SERVICE_LEAST_GIB:g}"
+        )
+    service = FargateSize(int(left_cpu * 1024), int(left_gib * 1024))
+    return service, FargateSize(int(sidecar_cpu * 1024), int(sidecar_gib * 1024))
+
+
+def architecture_of(instance_type: str) -> str:
+    """x86_64, or arm64 for the families whose generation is followed by a `g` (t4g, m7g, c8gd)."""
+    return "arm64" if re.match(r"[a-z]+\d+g", instance_type) else "x86_64"
 
 
 def pods_per_node(instance_type: str, cpu: float, memory_gib: float) -> int:

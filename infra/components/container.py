@@ -1,4 +1,4 @@
-"""The service's container as ECS takes it. Pure: plain data in, plain data out."""
+"""The containers of a task as ECS takes them. Pure: plain data in, plain data out."""
 
 from __future__ import annotations
 
@@ -6,60 +6,124 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pulumi
+
+    from infra.sizing import FargateSize
 
 NAME = "service"
 PORT = 8000
 METRICS_PORT = 9090  # reached by no load balancer
+LLAMA = "llama"
+LLAMA_PORT = 8081  # on the task's loopback: reached by the service alone
 UID = "10001:10001"
 STOP_TIMEOUT_S = 45  # ECS sends SIGKILL after stopTimeout (default 30 s); budgets: graceful 30 s < 45 s
 GRACE_S = 180  # model load before the first health check counts
-SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
 class ContainerArgs:
-    """What the container is spelled from.
+    """What a container is spelled from.
 
     Attributes:
         image: by digest.
-        environment: plain values.
-        secrets: name -> ARN; ECS fetches the value, no definition holds one.
         log_group: its name.
         region: of the log group.
+        part: what it gets of the task; None where it is alone.
     """
 
     image: str
-    environment: Mapping[str, pulumi.Input[str]]
-    secrets: Mapping[str, pulumi.Input[str]]
     log_group: pulumi.Input[str]
     region: str
+    part: FargateSize | None = None
 
 
-def definition(args: ContainerArgs) -> dict[str, Any]:
-    """Non-root, read-only root, no capability, an init that reaps, logs that never block an answer."""
+@dataclass(frozen=True)
+class ModelArgs:
+    """What llama.cpp serves.
+
+    Attributes:
+        path: of the GGUF file in the image.
+        context_tokens: its window.
+        threads: CPU threads.
+    """
+
+    path: str
+    context_tokens: int
+    threads: int
+
+
+def service(
+    args: ContainerArgs,
+    environment: Mapping[str, pulumi.Input[str]],
+    secrets: Mapping[str, pulumi.Input[str]],
+    after: str | None = None,
+) -> dict[str, Any]:
+    """The service; ECS fetches the values of `secrets` (name -> ARN), no definition holds one.
+
+    `after` names a container that must be healthy first.
+    """
+    waits = {"dependsOn": [{"containerName": after, "condition": "HEALTHY"}]} if after else {}
     return {
-        "name": NAME,
+        **_hardened(NAME, args),
+        **waits,
+        "portMappings": [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp", "name": "http"}],
+        "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(secrets.items())],
+    }
+
+
+def llama(args: ContainerArgs, model: ModelArgs) -> dict[str, Any]:
+    """llama.cpp's server; stopped after the service, which needs it to the last answer."""
+    options = {
+        "--model": model.path,
+        "--host": "127.0.0.1",
+        "--port": str(LLAMA_PORT),
+        "--ctx-size": str(model.context_tokens),
+        "--threads": str(model.threads),
+        "--parallel": "1",  # one answer at a time is the fastest order on a few cores
+    }
+    return {
+        **_hardened(LLAMA, args),
+        "command": [word for pair in options.items() for word in pair],
+        "healthCheck": {
+            "command": ["CMD", "curl", "-fsS", f"http://127.0.0.1:{LLAMA_PORT}/health"],
+            "interval": 10,
+            "timeout": 5,
+            "retries": 3,
+            "startPeriod": GRACE_S,
+        },
+    }
+
+
+def volumes(containers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of what the containers mount: scratch space, each its own."""
+    return [mount["sourceVolume"] for each in containers for mount in each["mountPoints"]]
+
+
+def _hardened(name: str, args: ContainerArgs) -> dict[str, Any]:
+    """Non-root, read-only root, no capability, an init that reaps, logs that never block an answer."""
+    part = {"cpu": args.part.cpu_units, "memory": args.part.memory_mib} if args.part else {}
+    return {
+        "name": name,
         "image": args.image,
+        **part,
         "essential": True,
         "user": UID,
         "readonlyRootFilesystem": True,
         "privileged": False,
-        "portMappings": [{"containerPort": PORT, "hostPort": PORT, "protocol": "tcp", "name": "http"}],
-        "environment": [{"name": name, "value": value} for name, value in sorted(args.environment.items())],
-        "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(args.secrets.items())],
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         "ulimits": [{"name": "nofile", "softLimit": 65536, "hardLimit": 65536}],
         "stopTimeout": STOP_TIMEOUT_S,
-        "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": "/tmp", "readOnly": False}],  # noqa: S108 - in the container
+        # Fargate mounts it as the image has it: the image must make /tmp writable for this user
+        "mountPoints": [{"sourceVolume": f"{name}-scratch", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108 - in the container
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {
                 "awslogs-group": args.log_group,
                 "awslogs-region": args.region,
-                "awslogs-stream-prefix": NAME,
+                "awslogs-stream-prefix": name,
                 "mode": "non-blocking",
                 "max-buffer-size": "25m",
             },

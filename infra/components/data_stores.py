@@ -1,7 +1,7 @@
-"""Self-hosted data stores: each on its own instance, its data on a volume that outlives the instance.
+"""Self-hosted data stores: each on instances of its own, its data on volumes that outlive them.
 
-The address belongs to a network interface of its own, so a new instance (another size, a new image) comes back under
-the same address with the same data. Reachable from the service only; snapshots are made daily and kept for two weeks.
+The address belongs to a network interface, so a new instance (another size, a new image) comes back under the same
+address with the same data. Reachable from the service only; snapshots are made daily and kept for two weeks.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import pulumi_aws as aws
 from infra.components import firewall, store_scripts
 from infra.components.generated import GeneratedToken
 from infra.components.permissions import allow, role, trusted_by
+from infra.components.store_balancer import StoreBalancer, StoreBalancerArgs
+from infra.components.store_host import HostArgs, StoreHost
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.components.account import Site
     from infra.config import StackConfig
-    from infra.config.workload import Store
+    from infra.config.workload import Store, VectorStore
 
-AMI = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"  # AWS keeps the newest one there
-DEVICE = "/dev/sdf"
 SNAPSHOTS_KEPT = 14
 SESSION_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 UPDATES = {443: "HTTPS: packages, images, AWS"}
@@ -34,14 +36,14 @@ class StoresArgs:
 
     Attributes:
         vpc_id: their network.
-        subnet_id: a private subnet.
-        zone: the zone of that subnet; the volumes live there.
+        subnet_ids: private subnets, one for each zone.
+        zones: of those subnets; the volumes live there.
         key_arn: encrypts the volumes.
     """
 
     vpc_id: pulumi.Input[str]
-    subnet_id: pulumi.Input[str]
-    zone: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    zones: Sequence[pulumi.Input[str]]
     key_arn: pulumi.Input[str]
 
 
@@ -51,7 +53,7 @@ class RunningStore:
 
     Attributes:
         kind: qdrant, mongo or redis.
-        address: private IP address.
+        address: private IP address, or the name of what balances several.
         token: its generated credential, a Pulumi secret.
     """
 
@@ -60,6 +62,14 @@ class RunningStore:
     address: pulumi.Output[str]
     port: int
     token: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class _Credential:
+    """What a store is started with: the value, and the secret that only its own instances may read."""
+
+    value: pulumi.Output[str]
+    arn: pulumi.Output[str]
 
 
 class DataStores(pulumi.ComponentResource):
@@ -74,14 +84,13 @@ class DataStores(pulumi.ComponentResource):
         super().__init__("rag-platform:component:DataStores", name, None, opts)
         self._name, self._site, self._args = name, site, args
         self._child = pulumi.ResourceOptions(parent=self)
-        wanted: dict[str, Store] = {}
+        self.running = []
         if cfg.retrieval.qdrant == "self-hosted":
-            wanted["qdrant"] = cfg.retrieval.self_hosted
+            self.running.append(self._qdrant(cfg.retrieval.self_hosted))
         if cfg.documents.mongo == "self-hosted":
-            wanted["mongo"] = cfg.documents.self_hosted
+            self.running.append(self._single("mongo", cfg.documents.self_hosted))
         if cfg.cache.redis == "self-hosted":
-            wanted["redis"] = cfg.cache.self_hosted
-        self.running = [self._store(kind, size) for kind, size in wanted.items()]
+            self.running.append(self._single("redis", cfg.cache.self_hosted))
         if self.running:
             self._snapshots()
         self.secrets = {store_scripts.STORES[store.kind].credential: _credential(store) for store in self.running}
@@ -92,94 +101,106 @@ class DataStores(pulumi.ComponentResource):
         found = next((store for store in self.running if store.kind == kind), None)
         return pulumi.Output.concat("http://", found.address, f":{found.port}") if found else None
 
-    def _store(self, kind: str, size: Store) -> RunningStore:
-        name, spec = f"{self._name}-{kind}", store_scripts.STORES[kind]
-        token = GeneratedToken(f"{name}-token", opts=self._site.stateful(self))
+    def _single(self, kind: str, size: Store) -> RunningStore:
+        """A store on one instance."""
+        spec, token, group = store_scripts.STORES[kind], self._token(kind), self._group(kind)
+        (host,) = self._hosts(kind, size, group, self._profile(kind, token), count=1)
+        host.start(spec.script(self._site.region, token.arn), after=None)
+        return RunningStore(kind, group, host.address, spec.port, token.value)
+
+    def _qdrant(self, size: VectorStore) -> RunningStore:
+        """A cluster, spread over the zones; from two instances on behind one address."""
+        spec, token, group = store_scripts.STORES["qdrant"], self._token("qdrant"), self._group("qdrant")
+        hosts = self._hosts("qdrant", size, group, self._profile("qdrant", token), size.instances)
+        first, started = hosts[0], None
+        for host in hosts:
+            joins = store_scripts.peer_command(host.address, None if host is first else first.address)
+            script = spec.script(self._site.region, token.arn, store_scripts.cluster_options(size), joins)
+            started = host.start(script, after=started)
+        if len(hosts) == 1:
+            return RunningStore("qdrant", group, first.address, spec.port, token.value)
+        name = f"{self._name}-qdrant"
+        firewall.connect(
+            f"{name}-peers",
+            source=group,
+            target=group,
+            port=store_scripts.PEER_PORT,
+            description="Qdrant among itself",
+            parent=self,
+        )
+        front = StoreBalancerArgs(
+            vpc_id=self._args.vpc_id,
+            subnet_ids=self._args.subnet_ids,
+            hosts=group,
+            addresses=[host.address for host in hosts],
+            port=spec.port,
+            health_path="/readyz",  # asks for no key
+        )
+        one = StoreBalancer(name, self._site, front, opts=self._child)
+        return RunningStore("qdrant", one.security_group_id, one.address, spec.port, token.value)
+
+    def _hosts(
+        self, kind: str, size: Store, group: pulumi.Input[str], profile: pulumi.Input[str], count: int
+    ) -> list[StoreHost]:
+        """Instances in turn over the zones; the first one carries the store's own name."""
+        args, zones = self._args, len(self._args.subnet_ids)
+        return [
+            StoreHost(
+                f"{self._name}-{kind}" + (f"-{number}" if number else ""),
+                self._site,
+                HostArgs(
+                    kind=kind,
+                    size=size,
+                    subnet_id=args.subnet_ids[number % zones],
+                    zone=args.zones[number % zones],
+                    group=group,
+                    profile=profile,
+                    key_arn=args.key_arn,
+                    backup=self._name,
+                ),
+                opts=self._child,
+            )
+            for number in range(count)
+        ]
+
+    def _token(self, kind: str) -> _Credential:
+        name = f"{self._name}-{kind}-token"
+        token = GeneratedToken(name, opts=self._site.stateful(self))
         place = aws.secretsmanager.Secret(
-            f"{name}-token",
+            name,
             name_prefix=f"rag/{self._site.stack}/{kind}-token-",
             description=f"What {kind} itself is started with",
             kms_key_id=self._args.key_arn,
             recovery_window_in_days=30 if self._site.protect else 0,
             opts=self._site.stateful(self),
         )
-        aws.secretsmanager.SecretVersion(
-            f"{name}-token", secret_id=place.id, secret_string=token.value, opts=self._child
-        )
-        group = firewall.group(f"{name}-host", self._args.vpc_id, f"{kind}: from the service only", self)
-        firewall.out_to_internet(f"{name}-host", group, UPDATES, self)
-        interface = aws.ec2.NetworkInterface(
-            f"{name}-address",
-            subnet_id=self._args.subnet_id,
-            security_groups=[group],
-            description=f"Address of {kind}",
-            opts=self._child,
-        )
-        volume = self._volume(name, kind, size)
-        instance = self._instance(name, size, interface, spec.script(self._site.region, place.arn))
-        aws.ec2.VolumeAttachment(
-            f"{name}-data",
-            device_name=DEVICE,
-            volume_id=volume.id,
-            instance_id=instance.id,
-            stop_instance_before_detaching=True,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
-        )
-        self._may_read(name, place.arn)
-        return RunningStore(kind, group, interface.private_ip, spec.port, token.value)
+        aws.secretsmanager.SecretVersion(name, secret_id=place.id, secret_string=token.value, opts=self._child)
+        return _Credential(token.value, place.arn)
 
-    def _volume(self, name: str, kind: str, size: Store) -> aws.ebs.Volume:
-        return aws.ebs.Volume(
-            f"{name}-data",
-            availability_zone=self._args.zone,
-            size=size.disk_gib,
-            type="gp3",
-            encrypted=True,
-            kms_key_id=self._args.key_arn,
-            tags={"Name": f"{name}-data", "backup": self._name, "store": kind},
-            opts=self._site.stateful(self),
-        )
+    def _group(self, kind: str) -> pulumi.Output[str]:
+        name = f"{self._name}-{kind}-host"
+        group = firewall.group(name, self._args.vpc_id, f"{kind}: from the service only", self)
+        firewall.out_to_internet(name, group, UPDATES, self)
+        return group
 
-    def _instance(
-        self, name: str, size: Store, interface: aws.ec2.NetworkInterface, script: pulumi.Output[str]
-    ) -> aws.ec2.Instance:
+    def _profile(self, kind: str, token: _Credential) -> pulumi.Output[str]:
+        """What the instances of a store may do: read its credential, and be reached by Session Manager."""
+        name = f"{self._name}-{kind}-host"
         host = role(
-            f"{name}-host",
-            description="The instance of a data store",
+            name,
+            description="The instances of a data store",
             trust=trusted_by(self._site, "ec2.amazonaws.com"),
-            statements=[],
+            statements=[
+                allow(["secretsmanager:GetSecretValue"], [token.arn]),
+                allow(["kms:Decrypt"], [self._args.key_arn]),
+            ],
             parent=self,
         )
-        self._host = host
-        aws.iam.RolePolicyAttachment(f"{name}-session", role=host.name, policy_arn=SESSION_POLICY, opts=self._child)
-        profile = aws.iam.InstanceProfile(f"{name}-host", role=host.name, opts=self._child)
-        return aws.ec2.Instance(
-            f"{name}-host",
-            ami=aws.ssm.get_parameter_output(name=AMI, opts=pulumi.InvokeOptions(parent=self)).value,
-            instance_type=size.instance_type,
-            iam_instance_profile=profile.name,
-            network_interfaces=[{"network_interface_id": interface.id, "device_index": 0}],
-            metadata_options={"http_tokens": "required", "http_endpoint": "enabled", "http_put_response_hop_limit": 1},
-            root_block_device={"volume_type": "gp3", "volume_size": 20, "encrypted": True},
-            ebs_optimized=True,
-            user_data=script,
-            user_data_replace_on_change=True,
-            tags={"Name": f"{name}-host"},
-            # the volume and the address can be in one place only; a newer AMI is no reason to stop a database
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, ignore_changes=["ami"]),
+        aws.iam.RolePolicyAttachment(
+            f"{self._name}-{kind}-session", role=host.name, policy_arn=SESSION_POLICY, opts=self._child
         )
-
-    def _may_read(self, name: str, secret_arn: pulumi.Input[str]) -> None:
-        from infra.components.permissions import document  # noqa: PLC0415
-
-        aws.iam.RolePolicy(
-            f"{name}-token",
-            role=self._host.name,
-            policy=document(
-                allow(["secretsmanager:GetSecretValue"], [secret_arn]), allow(["kms:Decrypt"], [self._args.key_arn])
-            ),
-            opts=self._child,
-        )
+        profile: pulumi.Output[str] = aws.iam.InstanceProfile(name, role=host.name, opts=self._child).name
+        return profile
 
     def _snapshots(self) -> None:
         worker = role(

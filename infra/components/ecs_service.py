@@ -112,7 +112,7 @@ class ServiceArgs:
         cluster: where it runs.
         front: the load balancer before it.
         roles: of its tasks.
-        definition: the container.
+        containers: their definitions.
         size: of each task.
         architecture: x86_64 or arm64.
         replicas: fewest and most tasks.
@@ -128,7 +128,7 @@ class ServiceArgs:
     cluster: EcsCluster
     front: LoadBalancer
     roles: TaskRoles
-    definition: dict[str, Any]
+    containers: Sequence[dict[str, Any]]
     size: FargateSize
     architecture: str
     replicas: tuple[int, int]
@@ -171,8 +171,8 @@ class EcsService(pulumi.ComponentResource):
             },
             execution_role_arn=args.roles.execution.arn,
             task_role_arn=args.roles.task.arn,
-            volumes=[{"name": container.SCRATCH}],
-            container_definitions=pulumi.Output.json_dumps([args.definition]),
+            volumes=[{"name": name} for name in container.volumes(args.containers)],
+            container_definitions=pulumi.Output.json_dumps(list(args.containers)),
             skip_destroy=self._site.protect,  # a rollback needs the older revisions
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -116,8 +116,8 @@ class Foundation(pulumi.ComponentResource):
     def _stores(self) -> DataStores:
         args = StoresArgs(
             vpc_id=self.network.vpc_id,
-            subnet_id=self.network.private_subnet_ids[0],
-            zone=self.network.zones[0],
+            subnet_ids=self.network.private_subnet_ids,
+            zones=self.network.zones,
             key_arn=self.key_arn,
         )
         return DataStores(self._name, self.site, self._cfg, args, opts=self._child)

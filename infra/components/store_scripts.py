@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 
+if TYPE_CHECKING:
+    from infra.config.workload import VectorStore
+
+PEER_PORT = 6335  # Qdrant's instances among themselves
 # The volume has another device name on Nitro instances: it is the one disk without partitions. A new one is formatted.
+# Instance, secret and permission are made at the same time, hence the waiting.
+# The credential is in a file on the encrypted root disk, which outlives a reboot, and in no argument of a process.
 BOOT = """#!/bin/bash
 set -euo pipefail
 dnf install -y docker
@@ -22,12 +29,15 @@ echo "UUID=$(blkid -s UUID -o value "$disk") /data xfs defaults,nofail 0 2" >> /
 mount /data
 install -d -o 10001 -g 10001 /data/store
 systemctl enable --now docker
-token=$(aws secretsmanager get-secret-value --region {region} --secret-id {secret} --query SecretString --output text)
+until token=$(aws secretsmanager get-secret-value --region {region} --secret-id {secret} \\
+  --query SecretString --output text); do sleep 5; done
 umask 077
-printf '%s' "$token" > /run/store-token
-chown 10001:10001 /run/store-token
+cat > /etc/store-settings <<SETTINGS
+{settings}
+SETTINGS
+chown 10001:10001 /etc/store-settings
 docker run -d --name store --restart always --user 10001:10001 --read-only --tmpfs /tmp --cap-drop ALL \\
-  -p {port}:{port} -v /data/store:{path} -v /run/store-token:/run/store-token:ro {options} {image} {command}
+  {ports} -v /data/store:{path} -v /etc/store-settings:/etc/store-settings:ro {options} {image} {command}
 """
 
 
@@ -39,6 +49,7 @@ class StoreSpec:
         credential: name of its credential among the stack's secrets.
         address: what the credential holds, from token, host and port.
         image: pinned; change it to upgrade.
+        settings: the file that the store reads its credential from; the shell puts `$token` in.
     """
 
     credential: str
@@ -46,21 +57,49 @@ class StoreSpec:
     port: int
     image: str
     path: str
+    settings: str
     options: str
     command: str
+    peer_port: int | None = None
 
-    def script(self, region: str, secret_arn: pulumi.Input[str]) -> pulumi.Output[str]:
-        """The user data of the instance; it names the secret and never holds it."""
+    def script(
+        self, region: str, secret_arn: pulumi.Input[str], options: str = "", command: pulumi.Input[str] = ""
+    ) -> pulumi.Output[str]:
+        """The user data of an instance; it names the secret and never holds it. `options` and `command` are added."""
+        ports = [port for port in (self.port, self.peer_port) if port is not None]
         return pulumi.Output.format(
             BOOT,
             region=region,
             secret=secret_arn,
-            port=str(self.port),
+            settings=self.settings,
+            ports=" ".join(f"-p {port}:{port}" for port in ports),
             path=self.path,
-            options=self.options,
+            options=f"{self.options} {options}".strip(),
             image=self.image,
-            command=self.command,
+            command=pulumi.Output.concat(self.command, command),
         )
+
+
+def cluster_options(size: VectorStore) -> str:
+    """Qdrant as a cluster, of one instance too, so that a second one changes nothing on the first.
+
+    Collections take shards and copies from here unless whoever creates one says otherwise.
+    """
+    settings = {
+        "QDRANT__CLUSTER__ENABLED": "true",
+        "QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR": str(size.replicas),
+        "QDRANT__STORAGE__COLLECTION__SHARD_NUMBER_PER_NODE": str(size.shards),
+        "QDRANT_INIT_FILE_PATH": "/tmp/.qdrant-initialized",  # noqa: S108 - in the container, whose root is read-only
+    }
+    return " ".join(f"-e {name}={value}" for name, value in settings.items())
+
+
+def peer_command(own: pulumi.Input[str], first: pulumi.Input[str] | None) -> pulumi.Output[str]:
+    """How an instance of Qdrant joins: the first one founds the cluster, the others ask it."""
+    founded = pulumi.Output.concat(" --uri http://", own, f":{PEER_PORT}")
+    if first is None:
+        return founded
+    return pulumi.Output.concat(" --bootstrap http://", first, f":{PEER_PORT}", founded)
 
 
 STORES = {
@@ -68,10 +107,12 @@ STORES = {
         credential="qdrantApiKey",
         address="{token}",
         port=6333,
+        peer_port=PEER_PORT,
         image="docker.io/qdrant/qdrant:v1.15.5-unprivileged",
         path="/qdrant/storage",
-        options='-e QDRANT__SERVICE__API_KEY="$token" -e QDRANT__STORAGE__SNAPSHOTS_PATH=/qdrant/storage/snapshots',
-        command="",
+        settings="QDRANT__SERVICE__API_KEY=$token",
+        options="--env-file /etc/store-settings -e QDRANT__STORAGE__SNAPSHOTS_PATH=/qdrant/storage/snapshots",
+        command="./entrypoint.sh",
     ),
     "mongo": StoreSpec(
         credential="mongoUrl",
@@ -79,7 +120,8 @@ STORES = {
         port=27017,
         image="docker.io/library/mongo:8.0",
         path="/data/db",
-        options="-e MONGO_INITDB_ROOT_USERNAME=rag -e MONGO_INITDB_ROOT_PASSWORD_FILE=/run/store-token",
+        settings="$token",
+        options="-e MONGO_INITDB_ROOT_USERNAME=rag -e MONGO_INITDB_ROOT_PASSWORD_FILE=/etc/store-settings",
         command="",
     ),
     "redis": StoreSpec(
@@ -88,7 +130,8 @@ STORES = {
         port=6379,
         image="docker.io/valkey/valkey:8.1",
         path="/data",
+        settings="requirepass $token",
         options="",
-        command='valkey-server --requirepass "$token" --maxmemory-policy allkeys-lru --save ""',
+        command='valkey-server /etc/store-settings --maxmemory-policy allkeys-lru --save ""',
     ),
 }

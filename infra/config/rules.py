@@ -10,9 +10,9 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from infra import sizing
+from infra.config import capacity_rules
 from infra.config.stack import CLOUD, StackConfig
-from infra.errors import Mistake, SizingError
+from infra.errors import Mistake
 
 Found = Iterator[Mistake]
 
@@ -73,81 +73,6 @@ def image_is_pinned(cfg: StackConfig) -> Found:
         )
 
 
-def fargate_pair(cfg: StackConfig) -> Found:
-    """CPU and memory must be a size that exists."""
-    if cfg.ecs.capacity == "ec2":
-        return
-    try:
-        sizing.fargate_size(cfg.service.cpu, cfg.service.memory_gib)
-    except SizingError as exc:
-        yield Mistake(
-            "service.memoryGiB" if cfg.service.cpu in sizing.FARGATE_GIB else "service.cpu",
-            f"{cfg.service.memory_gib:g}" if cfg.service.cpu in sizing.FARGATE_GIB else f"{cfg.service.cpu:g}",
-            str(exc),
-            "`pulumi config set --path service.memoryGiB <GiB>`, or --path service.cpu",
-        )
-
-
-def task_fits_instance(cfg: StackConfig) -> Found:
-    """With capacity ec2 a task must fit and the pool must hold them all."""
-    if cfg.topology != "ecs" or cfg.ecs.capacity != "ec2" or cfg.ecs.instance_type not in sizing.INSTANCES:
-        return
-    each = sizing.tasks_per_instance(cfg.ecs.instance_type, cfg.service.cpu, cfg.service.memory_gib)
-    size = f"{cfg.service.cpu:g} vCPU and {cfg.service.memory_gib:g} GiB"
-    if each == 0:
-        yield Mistake(
-            "ecs.instanceType",
-            cfg.ecs.instance_type,
-            f"holds no task of {size}",
-            "`pulumi config set --path ecs.instanceType t3.large` or larger, or lower service.memoryGiB",
-        )
-    elif each * cfg.ecs.instances.max < cfg.service.replicas.max + 1:
-        yield Mistake(
-            "ecs.instances.max",
-            str(cfg.ecs.instances.max),
-            f"{cfg.service.replicas.max} tasks and one surge task of {size} don't fit ({each} per instance)",
-            f"`pulumi config set --path ecs.instances.max {-(-(cfg.service.replicas.max + 1) // each)}`",
-        )
-
-
-def nodes_hold_replicas(cfg: StackConfig) -> Found:
-    """The HPA's upper bound plus the surge pod must fit on the nodes."""
-    if cfg.topology != "eks" or cfg.eks.mode != "managed":
-        return
-    bounds, requests = cfg.node_bounds, cfg.eks.requests
-    nodes, high = cfg.eks.nodes, cfg.service.replicas.max
-    try:
-        sizing.check_node_pool(high, bounds.max, nodes.instance_type, requests.cpu, requests.memory_gib)
-    except SizingError as exc:
-        needed = sizing.nodes_for(high, nodes.instance_type, requests.cpu, requests.memory_gib)
-        key, value = ("eks.nodes.max", str(bounds.max)) if needed else ("eks.nodes.instanceType", nodes.instance_type)
-        fix = f"`pulumi config set --path eks.nodes.max {needed}`" if needed else "take a larger type, e.g. t3.large"
-        yield Mistake(key, value, str(exc), fix)
-
-
-def model_fits_gpu(cfg: StackConfig) -> Found:
-    """The weights and one context must fit."""
-    gen = cfg.generation
-    if gen.provider != "sagemaker" or gen.model is None:
-        return
-    if gen.engine == "vllm" and gen.quantization == "eetq":
-        yield Mistake(
-            "generation.quantization",
-            "eetq",
-            "engine vllm hasn't got it; legal with vllm: none, fp8, awq, gptq, bitsandbytes",
-            "`pulumi config set --path generation.quantization fp8`",
-        )
-    try:
-        sizing.check_gpu_fit(gen.model, gen.instance_type, gen.quantization, gen.context_tokens)
-    except SizingError as exc:
-        yield Mistake(
-            "generation.instanceType",
-            gen.instance_type,
-            str(exc),
-            "`pulumi config set --path generation.instanceType <type>`, or a generation.quantization",
-        )
-
-
 def workload_has_its_secrets(cfg: StackConfig) -> Found:
     """The first phase builds the places for secrets; a workload must find them filled."""
     if cfg.service.image is None or cfg.topology not in CLOUD:
@@ -191,19 +116,32 @@ def cdn_is_public(cfg: StackConfig) -> Found:
         )
 
 
-def one_vector_instance(cfg: StackConfig) -> Found:
-    """Several copies or shards need a cluster of Qdrant nodes."""
-    if cfg.topology != "ecs" or cfg.retrieval.qdrant != "self-hosted":
+def sidecar_is_described(cfg: StackConfig) -> Found:
+    """llama.cpp beside the service runs a pinned image that holds the model."""
+    if cfg.topology != "ecs" or cfg.generation.provider != "llamacpp":
         return
-    size = cfg.retrieval.self_hosted
-    for key, value in (("replicas", size.replicas), ("shards", size.shards)):
-        if value > 1:
-            yield Mistake(
-                f"retrieval.selfHosted.{key}",
-                str(value),
-                "topology ecs runs one Qdrant instance; legal: 1",
-                "take a larger retrieval.selfHosted.instanceType, or `pulumi config set --path retrieval.qdrant cloud`",
-            )
+    image, model = cfg.generation.llamacpp.image, cfg.generation.model
+    if image is None:
+        yield Mistake(
+            "generation.llamacpp.image",
+            None,
+            "required by generation.provider llamacpp: an image whose entry point is llama-server",
+            "`pulumi config set --path generation.llamacpp.image <repository>@sha256:<digest>`",
+        )
+    elif "@sha256:" not in image and not cfg.development:
+        yield Mistake(
+            "generation.llamacpp.image",
+            image,
+            "a tag is legal in development stacks only; legal: <repository>@sha256:<digest>",
+            "`pulumi config set --path generation.llamacpp.image <repository>@sha256:<digest>`",
+        )
+    if model is None or not (model.startswith("/") and model.endswith(".gguf")):
+        yield Mistake(
+            "generation.model",
+            model,
+            "must be the path of a GGUF file inside generation.llamacpp.image: nothing is downloaded at a start",
+            "`pulumi config set --path generation.model /models/<name>.gguf`",
+        )
 
 
 def lambda_runs_no_sidecar(cfg: StackConfig) -> Found:
@@ -264,13 +202,16 @@ RULES: tuple[Rule, ...] = (
     _rule(cloud_needs_tls, "topology", "domain", "access", "environment"),
     _rule(loosening_is_for_development, "topology", "access", "environment", "hybrid"),
     _rule(image_is_pinned, "topology", "service", "environment"),
-    _rule(fargate_pair, "service", "ecs"),
-    _rule(task_fits_instance, "topology", "service", "ecs"),
-    _rule(nodes_hold_replicas, "topology", "service", "eks"),
-    _rule(model_fits_gpu, "generation"),
+    _rule(capacity_rules.fargate_pair, "service", "ecs"),
+    _rule(capacity_rules.task_fits_instance, "topology", "service", "ecs"),
+    _rule(capacity_rules.instance_has_the_architecture, "topology", "service", "ecs"),
+    _rule(capacity_rules.nodes_hold_replicas, "topology", "service", "eks"),
+    _rule(capacity_rules.model_fits_gpu, "generation"),
+    _rule(capacity_rules.sidecar_fits, "topology", "service", "generation"),
+    _rule(capacity_rules.copies_have_instances, "topology", "retrieval"),
     _rule(workload_has_its_secrets, "topology", "service", "secrets", "monitoring", *STAGES),
     _rule(cdn_is_public, "topology", "cdn", "domain", "access"),
-    _rule(one_vector_instance, "topology", "retrieval"),
+    _rule(sidecar_is_described, "topology", "generation", "environment"),
     _rule(lambda_runs_no_sidecar, "topology", "generation"),
     _rule(local_only_has_no_fallback, "hybrid"),
     _rule(networks_are_apart, "network", "eks", "access"),

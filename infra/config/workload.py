@@ -72,6 +72,14 @@ class Domain(Section):
         return self
 
 
+class Sidecar(Section):
+    """llama.cpp's server beside the service, in the same task; it takes its part of `service.cpu` and `memoryGiB`."""
+
+    image: ImageRef | None = None  # its entry point is llama-server, and the model lies in it
+    cpu: Positive = 1
+    memory_gib: Positive = Field(2, alias="memoryGiB")
+
+
 class Generation(Section):
     """Who writes the answer, and on what it runs."""
 
@@ -84,6 +92,7 @@ class Generation(Section):
     scaling: BoundsFromZero = BoundsFromZero()
     context_tokens: Annotated[int, Number, Field(ge=512, le=131072)] = 4096
     max_output_tokens: Annotated[int, Number, Field(ge=1, le=1024)] = 512
+    llamacpp: Sidecar = Sidecar()
 
 
 class QueryModel(Section):
@@ -100,9 +109,17 @@ class Store(Section):
     disk_gib: GiB = Field(50, alias="diskGiB")
 
 
-class VectorStore(Store):
-    """Qdrant's instance, its copies of each shard, and its shards."""
+class SmallStore(Store):
+    """The same for answers that may be lost."""
 
+    instance_type: NodeType = "t3.small"
+    disk_gib: GiB = Field(8, alias="diskGiB")
+
+
+class VectorStore(Store):
+    """Qdrant's instances, the copies of each shard, and the shards on each instance."""
+
+    instances: Annotated[int, Number, Field(ge=1, le=10)] = 1
     replicas: Annotated[int, Number, Field(ge=1, le=10)] = 1
     shards: Annotated[int, Number, Field(ge=1, le=64)] = 1
 
@@ -141,7 +158,7 @@ class Cache(Section):
     ttl_seconds: Seconds = 3600
     node_type: CacheType = "cache.t4g.micro"
     nodes: Annotated[int, Number, Field(ge=1, le=6)] = 2  # two or more: in several zones, fails over by itself
-    self_hosted: Store = Store(instanceType="t3.small", diskGiB=8)
+    self_hosted: SmallStore = SmallStore()
 
 
 class Slack(Section):

@@ -24,6 +24,8 @@ WORLD = {"0.0.0.0/0", "::/0"}
 
 def tls_only(listener: Resource) -> Found:
     """Plain HTTP redirects; TLS starts at 1.2."""
+    if listener.props.get("protocol") == "TCP":
+        return  # of a network balancer, which layer-4-internal keeps inside
     if listener.props.get("protocol") == "HTTPS":
         policy = str(listener.props.get("sslPolicy") or "")
         if not policy.startswith(("ELBSecurityPolicy-TLS13-1-2", "ELBSecurityPolicy-TLS13-1-3")):
@@ -34,22 +36,32 @@ def tls_only(listener: Resource) -> Found:
         yield "answers plain HTTP"
 
 
+def _speaks_http(balancer: Resource) -> bool:
+    return bool(balancer.props.get("loadBalancerType", "application") == "application")
+
+
+def layer_4_internal(balancer: Resource) -> Found:
+    """A balancer that passes bytes on unread faces no client."""
+    if not _speaks_http(balancer) and not balancer.props.get("internal"):
+        yield "is a network balancer on the internet"
+
+
 def headers_dropped(balancer: Resource) -> Found:
     """Requests that two servers would read differently end at the door."""
-    if not balancer.props.get("dropInvalidHeaderFields"):
+    if _speaks_http(balancer) and not balancer.props.get("dropInvalidHeaderFields"):
         yield "keeps invalid header fields"
 
 
 def access_logged(balancer: Resource) -> Found:
     """Who called is on record."""
-    if not (balancer.props.get("accessLogs") or {}).get("enabled"):
+    if _speaks_http(balancer) and not (balancer.props.get("accessLogs") or {}).get("enabled"):
         yield "writes no access log"
 
 
 def idle_above_deadline(balancer: Resource) -> Found:
     """The balancer outwaits the slowest answer."""
     idle = balancer.props.get("idleTimeout", 60)
-    if idle <= 25:  # noqa: PLR2004 - the request deadline
+    if _speaks_http(balancer) and idle <= 25:  # noqa: PLR2004 - the request deadline
         yield f"idleTimeout {idle:g} s is not above the request deadline of 25 s"
 
 
@@ -116,7 +128,7 @@ def _rule(name: str, check: Callable[[Resource], Found], fix: str, *kinds: str) 
 
 
 def _drop_headers(balancer: Resource) -> dict[str, Any] | None:
-    return None if balancer.props.get("dropInvalidHeaderFields") else {"dropInvalidHeaderFields": True}
+    return {"dropInvalidHeaderFields": True} if any(True for _ in headers_dropped(balancer)) else None
 
 
 RULES = (
@@ -129,6 +141,7 @@ RULES = (
         "set dropInvalidHeaderFields",
         _drop_headers,
     ),
+    _rule("layer-4-internal", layer_4_internal, "set internal", BALANCER),
     _rule("access-log", access_logged, "set accessLogs", BALANCER),
     _rule("idle-above-deadline", idle_above_deadline, "raise idleTimeout", BALANCER),
     _rule("only-front-door-open", only_the_front_door_is_open, "name the security group or network", INGRESS),

@@ -38,6 +38,7 @@ UNTAGGED = {  # types of the stacks here that AWS gives no tags
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:kms/alias:Alias",
+    "aws:lb/targetGroupAttachment:TargetGroupAttachment",
     "aws:route53/record:Record",
     "aws:secretsmanager/secretVersion:SecretVersion",
     "aws:sns/topicPolicy:TopicPolicy",

@@ -7,11 +7,10 @@ secrets, buckets, roles, data stores and the front door.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pulumi
 
-from infra.components import api_keys, container, firewall, foundation
+from infra.components import api_keys, container, ecs_task, firewall, foundation
 from infra.components.alarms import AlarmArgs, ServiceAlarms
 from infra.components.cdn import Cdn, CdnArgs, edge_addresses
 from infra.components.ecs_cluster import ClusterArgs, EcsCluster
@@ -22,7 +21,6 @@ from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
 from infra.delivery import Cluster, Delivery, Endpoint, Logs, Release
 from infra.service_environment import Wiring, service_environment
-from infra.sizing import FargateSize, fargate_size
 
 if TYPE_CHECKING:
     from infra.components.permissions import Statement
@@ -115,7 +113,7 @@ class EcsTopology(pulumi.ComponentResource):
                 description=near.description,
                 parent=self,
             )
-        firewall.out_to_internet(f"{name}-tasks", group, egress_ports(self._cfg), self)
+        firewall.out_to_internet(f"{name}-tasks", group, ecs_task.egress_ports(self._cfg), self)
         return group
 
     def _settings(self) -> ServiceEnvironment:
@@ -127,6 +125,7 @@ class EcsTopology(pulumi.ComponentResource):
             qdrant_url=self._base.stores.address_of("qdrant"),
             api_keys_from=self._base.vault.arns.get(api_keys.BOOK),
             switches_from=self._base.switches.address,
+            llamacpp_url=ecs_task.LLAMA_URL if ecs_task.has_sidecar(self._cfg) else None,
             metric_namespace=f"rag-platform/{self._cfg.stack}",
         )
         return service_environment(self._cfg, wiring)
@@ -173,21 +172,13 @@ class EcsTopology(pulumi.ComponentResource):
 
     def _workload(self, alarms: ServiceAlarms) -> EcsService:
         cfg, base = self._cfg, self._base
-        definition = container.definition(
-            container.ContainerArgs(
-                image=str(cfg.service.image),
-                environment=self._environment.plain,
-                secrets=self._secret_arns(),
-                log_group=self._logs.name,
-                region=base.site.region,
-            )
-        )
+        made = ecs_task.containers(cfg, self._environment.plain, self._secret_arns(), self._logs.name)
         args = ServiceArgs(
             cluster=self._cluster,
             front=self._front,
             roles=self._roles,
-            definition=definition,
-            size=task_size(cfg),
+            containers=made,
+            size=ecs_task.task_size(cfg),
             architecture=cfg.service.architecture,
             replicas=(cfg.service.replicas.min, cfg.service.replicas.max),
             scaling=cfg.scaling,
@@ -244,21 +235,3 @@ class EcsTopology(pulumi.ComponentResource):
             "securityGroup": self._group,
             "command": ["python", "-m", "service.jobs.{job}"],
         }
-
-
-def task_size(cfg: StackConfig) -> FargateSize:
-    """CPU units and MiB of a task; instances take sizes that Fargate doesn't have."""
-    if cfg.ecs.capacity == "ec2":
-        return FargateSize(int(cfg.service.cpu * 1024), int(cfg.service.memory_gib * 1024))
-    return fargate_size(cfg.service.cpu, cfg.service.memory_gib)
-
-
-def egress_ports(cfg: StackConfig) -> dict[int, str]:
-    """Ports that the service opens to the internet, each with what for."""
-    ports = {443: "HTTPS: AWS, vendors"}
-    if cfg.retrieval.qdrant == "cloud":
-        port = urlsplit(cfg.retrieval.url or "").port
-        ports |= {port: "Qdrant Cloud"} if port and port not in ports else {}
-    if cfg.documents.mongo == "atlas":
-        ports[27017] = "MongoDB Atlas"
-    return ports

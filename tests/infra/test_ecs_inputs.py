@@ -248,6 +248,25 @@ def test_budget_speaks_up_before_the_money_is_gone(prod: offline.Program) -> Non
     }
 
 
+def test_an_hourly_rate_is_a_budget_of_a_day() -> None:
+    budgets = {
+        each.inputs["timeUnit"]: each.inputs for each in program("prod", budget={"hourlyUsd": 5}).of("budget:Budget")
+    }
+    assert budgets["DAILY"]["limitAmount"] == "120"
+    assert [(each["threshold"], each["notificationType"]) for each in budgets["DAILY"]["notifications"]] == [
+        (100, "ACTUAL")
+    ]
+
+
+def test_alarms_and_notices_are_posted_to_the_channel_and_nothing_can_be_done_from_there() -> None:
+    declared = program("prod", monitoring={"slack": {"workspaceId": "T1", "channelId": "C1"}})
+    channel = declared.one("SlackChannelConfiguration").inputs
+    assert (channel["slackTeamId"], channel["slackChannelId"]) == ("T1", "C1")
+    assert set(channel["snsTopicArns"]) == set(declared.outputs["topics"].values())
+    assert channel["guardrailPolicyArns"] == ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    assert not [each for each in declared.of("rolePolicy:RolePolicy") if "slack" in each.name]
+
+
 def test_what_holds_data_is_protected_and_kept_in_prod(prod: offline.Program, dev: offline.Program) -> None:
     kept = {each.type for each in prod.resources if each.protect}
     assert kept == {
@@ -297,26 +316,6 @@ def test_behind_a_cdn_only_its_addresses_reach_the_front_door() -> None:
     rate = declared.one("webAcl:WebAcl").inputs["rules"][0]["statement"]["rateBasedStatement"]
     assert rate["aggregateKeyType"] == "FORWARDED_IP"
     assert declared.one("route53/record:Record", "address").inputs["aliases"][0]["zoneId"] == "Z0CF"
-
-
-def test_self_hosted_data_outlives_its_instance() -> None:
-    declared = program("prod", retrieval={"qdrant": "self-hosted"})
-    volume = declared.one("ebs/volume:Volume")
-    assert (volume.inputs["type"], volume.inputs["encrypted"], volume.protect, volume.retain) == (
-        "gp3",
-        True,
-        True,
-        True,
-    )
-    instance = declared.one("ec2/instance:Instance")
-    assert instance.delete_before_replace
-    assert instance.inputs["metadataOptions"]["httpTokens"] == "required"
-    assert "planted" not in json.dumps(instance.inputs, default=str)
-    token = declared.one("pulumi-python:dynamic:Resource", "qdrant-token")
-    assert offline.made_up_token(token.name, token.inputs) not in json.dumps(instance.inputs["userData"])
-    assert declared.one("dlm/lifecyclePolicy:LifecyclePolicy").inputs["state"] == "ENABLED"
-    environment = {each["name"]: each["value"] for each in container_of(declared)["environment"]}
-    assert environment["QDRANT_CLOUD_URL"] == "http://10.20.0.10:6333"
 
 
 def test_instances_run_the_same_task_on_encrypted_disks() -> None:

@@ -18,11 +18,24 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "prod": ("prod", second_phase()),
     "prod-ec2": ("prod", second_phase(ecs={"capacity": "ec2", "instanceType": "t3.large"})),
     "prod-self-hosted": ("prod", second_phase(**SELF_HOSTED)),
+    "prod-qdrant-cluster": (
+        "prod",
+        second_phase(retrieval={"qdrant": "self-hosted", "selfHosted": {"instances": 2, "replicas": 2}}),
+    ),
     "prod-no-cache": ("prod", second_phase(cache={"redis": "none"})),
     "prod-cdn": ("prod", second_phase(cdn=True)),
     "prod-openai": ("prod", second_phase(generation={"provider": "openai"})),
     "prod-endpoints": ("prod", second_phase(network={"interfaceEndpoints": ["secretsmanager", "ecr.dkr"]})),
-    "prod-paged": ("prod", second_phase(monitoring={"pagerDuty": {"secure": "planted-pager"}})),
+    "prod-paged": (
+        "prod",
+        second_phase(
+            monitoring={
+                "pagerDuty": {"secure": "planted-pager"},
+                "slack": {"workspaceId": "T1", "channelId": "C1"},
+            },
+            budget={"hourlyUsd": 5},
+        ),
+    ),
 }
 
 

@@ -11,7 +11,15 @@ from infra.policies import pack
 from infra.policies.rules import Resource
 from tests.infra.cloud_cases import program
 
-SELF_HOSTED = {"retrieval": {"qdrant": "self-hosted"}}
+SELF_HOSTED = {"retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 2, "replicas": 2}}}
+SIDECAR = {
+    "service": {"cpu": 4, "memoryGiB": 8},
+    "generation": {
+        "provider": "llamacpp",
+        "model": "/models/small.gguf",
+        "llamacpp": {"image": "registry.example.com/llama@sha256:" + "2" * 64},
+    },
+}
 Break = Callable[[dict[str, Any]], None]
 
 
@@ -37,6 +45,8 @@ def good() -> list[Resource]:
         ("prod", SELF_HOSTED),
         ("prod", {"ecs": {"capacity": "ec2", "instanceType": "t3.large"}}),
         ("prod", {"ecs": {"exec": True}}),
+        ("prod", SIDECAR),
+        ("prod", {"monitoring": {"slack": {"workspaceId": "T1", "channelId": "C1"}}, "budget": {"hourlyUsd": 5}}),
     ],
 )
 def test_our_own_stacks_break_no_rule(stack: str, more: dict[str, Any]) -> None:
@@ -113,9 +123,10 @@ BAD: dict[str, tuple[str, str, Break]] = {
     "ecs-logs": ("TaskDefinition", "", container("logConfiguration", None)),
     "ecs-insights": ("ecs/cluster:Cluster", "", put("settings", None)),
     "tls-only": ("listener:Listener", "redirect", put("defaultActions", HTTP)),
-    "drop-invalid-headers": ("loadBalancer:LoadBalancer", "", put("dropInvalidHeaderFields", None)),
-    "access-log": ("loadBalancer:LoadBalancer", "", put("accessLogs", None)),
-    "idle-above-deadline": ("loadBalancer:LoadBalancer", "", put("idleTimeout", 20)),
+    "drop-invalid-headers": ("loadBalancer:LoadBalancer", "prod-lb", put("dropInvalidHeaderFields", None)),
+    "layer-4-internal": ("loadBalancer:LoadBalancer", "qdrant-front", put("internal", value=False)),
+    "access-log": ("loadBalancer:LoadBalancer", "prod-lb", put("accessLogs", None)),
+    "idle-above-deadline": ("loadBalancer:LoadBalancer", "prod-lb", put("idleTimeout", 20)),
     "only-front-door-open": ("SecurityGroupIngressRule", "in-443-0.0.0.0-0", put("toPort", 9090)),
     "no-inline-rules": ("ec2/securityGroup:SecurityGroup", "-tasks", put("egress", [{"protocol": "-1"}])),
     "egress-named": ("SecurityGroupEgressRule", "tasks-out-443", put("ipProtocol", "-1")),
@@ -129,13 +140,17 @@ BAD: dict[str, tuple[str, str, Break]] = {
     "images-fixed": ("repository:Repository", "", put("imageTagMutability", "MUTABLE")),
     "secret-own-key": ("secretsmanager/secret:Secret", "apiKeys", put("kmsKeyId", None)),
     "logs-kept-and-encrypted": ("LogGroup", "prod-service", put("retentionInDays", None)),
-    "volume-encrypted": ("ebs/volume:Volume", "", put("encrypted", value=False)),
-    "metadata-by-token": ("ec2/instance:Instance", "", put("metadataOptions.httpTokens", "optional")),
+    "volume-encrypted": ("ebs/volume:Volume", "qdrant-data", put("encrypted", value=False)),
+    "metadata-by-token": ("ec2/instance:Instance", "qdrant-host", put("metadataOptions.httpTokens", "optional")),
     "cache-encrypted": ("ReplicationGroup", "", put("transitEncryptionEnabled", value=False)),
     "key-rotates": ("kms/key:Key", "", put("enableKeyRotation", value=False)),
     "budget-exists": ("budget:Budget", "", put("notifications", [])),
-    "deregistration-below-stop-timeout": ("TargetGroup", "", put("deregistrationDelay", 300)),
-    "volumes-have-snapshots": ("ebs/volume:Volume", "", put("tags", {"project": "p", "stack": "s", "topology": "t"})),
+    "deregistration-below-stop-timeout": ("TargetGroup", "prod-targets", put("deregistrationDelay", 300)),
+    "volumes-have-snapshots": (
+        "ebs/volume:Volume",
+        "qdrant-data",
+        put("tags", {"project": "p", "stack": "s", "topology": "t"}),
+    ),
 }
 
 
