@@ -29,6 +29,7 @@ from service.resilience.budgets import LINGER_S
 _URL = TypeAdapter(HttpUrl)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+UsdPerMtok = Annotated[tuple[Annotated[Decimal, Field(ge=0)], Annotated[Decimal, Field(ge=0)]], NoDecode]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -85,6 +86,10 @@ class Settings(BaseSettings):
     usd_per_hour: Annotated[Decimal, Field(gt=0)] | None = Field(
         None, description="spend per key, unless the key says otherwise"
     )
+    generation_usd_per_mtok: UsdPerMtok | None = Field(
+        None, description="price of the generator's tokens, per million: <input>,<output>; default: OpenAI's list"
+    )
+    query_model_usd_per_mtok: UsdPerMtok | None = Field(None, description="the same for the query model")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
     # emergency switches and telemetry
@@ -161,7 +166,9 @@ class Settings(BaseSettings):
     redis_connections: Count = 20
     http_connections: Count = 50
 
-    @field_validator("collections", "cors_origins", mode="before")
+    @field_validator(
+        "collections", "cors_origins", "generation_usd_per_mtok", "query_model_usd_per_mtok", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -14,8 +14,10 @@ from service.access.caller import Limits
 from service.access.key_book import KeyBook
 from service.access.quotas import Quotas
 from service.access.refreshed import refreshed
+from service.access.spend import Spending
 from service.access.windows import LocalWindows, SharedWindows, Windows
 from service.errors import StartupError
+from service.prices import Prices
 from service.resilience.budgets import CACHE_S
 
 if TYPE_CHECKING:
@@ -28,10 +30,11 @@ UNKNOWN_KEY_INTERVAL_S = 10.0  # tokens with invented key ids make the provider 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call, and how often."""
+    """Who may call, how often, and for how much."""
 
     authentication: Authentication
     quotas: Quotas
+    spending: Spending
 
 
 @asynccontextmanager
@@ -42,31 +45,41 @@ async def open_access(settings: Settings, breakers: Breakers) -> AsyncIterator[A
         StartupError: it can't be read, or is not what it should be.
     """
     async with AsyncExitStack() as stack:
+        default = Limits(settings.requests_per_minute, settings.usd_per_hour)
+        if default.usd_per_hour is not None and (reason := _unpriced(settings)):
+            raise StartupError(f"RAG_USD_PER_HOUR: {reason}")
         authentication = await _authentication(settings, stack)
         windows = _windows(settings, stack, breakers)
-        yield Access(authentication, Quotas(windows, Limits(settings.requests_per_minute, settings.usd_per_hour)))
+        spending = Spending(windows, default)
+        stack.push_async_callback(spending.aclose)
+        yield Access(authentication, Quotas(windows, default), spending)
 
 
 async def _authentication(settings: Settings, stack: AsyncExitStack) -> Authentication:
     if settings.auth == "api-keys" and settings.api_keys_from is not None:
-        return await _api_keys(settings.api_keys_from, settings.api_keys_ttl_s, stack)
+        return await _api_keys(settings, settings.api_keys_from, stack)
     if settings.auth == "oidc" and settings.oidc_issuer is not None and settings.oidc_audience is not None:
         return await _oidc(settings.oidc_issuer, settings.oidc_audience, settings.oidc_keys_ttl_s, stack)
     return Nobody()
 
 
-async def _api_keys(source: str, ttl_s: float, stack: AsyncExitStack) -> ApiKeys:
+async def _api_keys(settings: Settings, source: str, stack: AsyncExitStack) -> ApiKeys:
     document = await asyncio.to_thread(_reader, source)
+    unpriced = _unpriced(settings)
 
     async def read() -> KeyBook:
-        return KeyBook.parse(await asyncio.to_thread(document))
+        book = KeyBook.parse(await asyncio.to_thread(document))
+        if unpriced and any(key.usd_per_hour is not None for key in book.keys):
+            raise ValueError(f"usdPerHour of a key: {unpriced}")
+        return book
 
+    reading = refreshed(read, every_s=settings.api_keys_ttl_s, what="the key book")
     try:
-        book = await stack.enter_async_context(refreshed(read, every_s=ttl_s, what="the key book"))
+        book = await stack.enter_async_context(reading)
     except OSError as exc:
         raise StartupError(f"RAG_API_KEYS_FROM: {source} can't be read: {exc.strerror or exc}") from exc
     except ValueError as exc:
-        raise StartupError(f"RAG_API_KEYS_FROM: {source} is no key book: {exc}; see docs/operations.md") from exc
+        raise StartupError(f"RAG_API_KEYS_FROM: {source} is no usable key book: {exc}; see docs/operations.md") from exc
     return ApiKeys(book)
 
 
@@ -89,6 +102,12 @@ def _reader(source: str) -> Callable[[], bytes]:
     from service.adapters.secrets_manager import Secret  # noqa: PLC0415 - boto3 loads when it is asked for
 
     return Secret(source).read
+
+
+def _unpriced(settings: Settings) -> str:
+    """Why a spending limit can't be kept, where it can't."""
+    missing = Prices.of(settings).missing(settings)
+    return f"a limit needs the price of every paid model; set {' and '.join(missing)}" if missing else ""
 
 
 def _windows(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Windows:

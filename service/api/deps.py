@@ -14,6 +14,7 @@ from service.access.caller import Caller
 from service.api.errors import exchange
 from service.api.state import State
 from service.errors import NotReady
+from service.rag.spending import Account
 from service.resilience import Deadline
 from service.telemetry import Exchange
 
@@ -32,12 +33,13 @@ async def _ready(request: Request) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a request for an answer comes with; `tenant` is whom the answer may be shared with."""
+    """What a request for an answer comes with; `tenant` is whom the answer may be shared with, `account` who pays."""
 
     state: State
     deadline: Deadline
     exchange: Exchange
     tenant: str
+    account: Account | None
 
     @property
     def request_id(self) -> str:
@@ -49,7 +51,13 @@ async def _call(request: Request) -> Call:
     """One dependency in place of four: resolving one costs more than what any of them does."""
     state = await _state(request)  # one that drains still answers who comes: nothing is cut
     caller: Caller = request.scope["caller"]
-    return Call(state, Deadline(state.settings.deadline_s), exchange(request), caller.name)
+    return Call(
+        state,
+        Deadline(state.settings.deadline_s),
+        exchange(request),
+        caller.name,
+        state.access.spending.account(caller),
+    )
 
 
 StateDep = Annotated[State, Depends(_state)]

@@ -164,7 +164,8 @@ def _question(body: ChatRequest, call: Call) -> Question:
     if len(text) > MAX_QUERY_CHARS:
         raise BadRequest(f"messages: the last user message has {len(text)} characters; {MAX_QUERY_CHARS} are allowed")
     max_tokens = body.max_completion_tokens or body.max_tokens
-    return Question(text, call.state.settings.top_k, max_tokens=max_tokens, tenant=call.tenant)
+    top_k = call.state.settings.top_k
+    return Question(text, top_k, max_tokens=max_tokens, tenant=call.tenant, account=call.account)
 
 
 def _usage(answer: Answer) -> ChatUsage:

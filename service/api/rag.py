@@ -45,7 +45,7 @@ _SOURCES = TypeAdapter(list[Source])
 async def search(body: SearchRequest, request: Request, call: CallDep) -> Response:
     """Retrieval alone: the chunks, best first."""
     state, trace = call.state, call.exchange.trace
-    hits = await unless_gone(request, state.pipeline.retrieve(_question(body, call), trace, call.deadline))
+    hits = await unless_gone(request, state.pipeline.search(_question(body, call), trace, call.deadline))
     return _json(
         SearchResponse(
             results=[SearchResult(**asdict(hit)) for hit in hits],
@@ -72,7 +72,7 @@ async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
 
 def _question(body: SearchRequest, call: Call) -> Question:
     top_k = body.top_k or call.state.settings.top_k
-    return Question(body.query, top_k, body.filters.author, tenant=call.tenant)
+    return Question(body.query, top_k, body.filters.author, tenant=call.tenant, account=call.account)
 
 
 def _response(answer: Answer, call: Call) -> RagResponse:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from service.ports import Hit
+    from service.rag.spending import Account
     from service.rag.trace import Trace
     from service.resilience import Deadline
 
@@ -16,13 +18,20 @@ ServedBy = Literal["edge", "cloud"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A validated request; `author` is a filter that the caller asked for, `tenant` who may share the answer."""
+    """A validated request.
+
+    Attributes:
+        author: a filter that the caller asked for.
+        tenant: who may share the answer.
+        account: whose money it spends, where that is limited.
+    """
 
     text: str
     top_k: int
     author: str | None = None
     max_tokens: int | None = None
     tenant: str = ""
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +79,8 @@ class Answerer(Protocol):
 
     def expected_s(self) -> float:
         """Seconds until an answer that starts now is complete; 0 where that is not known."""
+        ...
+
+    def most_usd(self, question: Question) -> Decimal:
+        """What an answer can cost at most."""
         ...

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from service.ports import Delta
+from service.ports import Delta, Usage
 from service.rag import answer, prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
 from service.rag.route import Load
+from service.rag.spending import usd_of
 from service.resilience import Waits, tried, within
 from service.resilience.retry import retried
 
 if TYPE_CHECKING:
     from service.ports import Generator, Hit, RemoteService
+    from service.prices import TokenPrice
     from service.rag.trace import Trace
     from service.resilience import Deadline
     from service.resilience.budgets import GenerationBudget
@@ -26,11 +29,17 @@ class ModelAnswerer:
     """Prompt, generate, check citations."""
 
     def __init__(
-        self, generator: Generator, *, served_by: ServedBy, max_tokens: int, metered: bool, budget: GenerationBudget
+        self,
+        generator: Generator,
+        *,
+        served_by: ServedBy,
+        max_tokens: int,
+        price: TokenPrice | None,
+        budget: GenerationBudget,
     ) -> None:
         self._generator = generator
         self._budget = budget
-        self._metered = metered  # somebody sends a bill for it
+        self._price = price
         self._served_by = served_by
         self._max_tokens = max_tokens
         self._load = Load()
@@ -44,13 +53,17 @@ class ModelAnswerer:
         """From what answers took here lately."""
         return self._load.expected_s()
 
+    def most_usd(self, question: Question) -> Decimal:
+        """A prompt that fills the model's window, and the longest answer."""
+        return usd_of(self._at_most(self._longest(question)), self._price)
+
     async def run(self, question: Question, hits: Sequence[Hit], trace: Trace, deadline: Deadline) -> Events:
         """Found, Tokens, Answer.
 
         Raises:
             RagError: the model failed, or the deadline is over.
         """
-        max_tokens = min(question.max_tokens or self._max_tokens, self._max_tokens)
+        max_tokens = self._longest(question)
         with trace.timing(STAGE):
             building = prompt.build(question.text, hits, self._generator, max_tokens=max_tokens)
             built = await within(deadline, building, stage=STAGE, limit_s=self._budget.first_token_s)
@@ -72,19 +85,18 @@ class ModelAnswerer:
 
     async def _generate(self, built: prompt.Prompt, trace: Trace, deadline: Deadline) -> AsyncGenerator[Delta]:
         """Deltas under the deadline; time spent by the consumer between them is not counted as generation."""
-        if self._metered:
-            trace.add_cost(None)  # before the call: one that fails may be billed all the same
         before_ms = trace.stage_ms.get(STAGE, 0.0)
         budget = self._budget
         waits = Waits(deadline, stage=STAGE, limit_s=budget.whole_s, first_s=budget.first_token_s)
         try:
-            with trace.timing(STAGE):
+            with trace.charging(self._price, self._at_most(built.max_tokens)) as charge, trace.timing(STAGE):
                 soon = deadline.sooner(budget.first_token_s)
                 stream, delta = await waits.wait(lambda: retried(lambda: self._begin(built), soon))
             waits.begun()
             async with aclosing(stream):
                 while delta is not None:
                     if delta.usage is not None:
+                        charge.settle(delta.usage)
                         trace.use(STAGE, delta.usage)
                     yield delta
                     with trace.timing(STAGE):
@@ -93,6 +105,12 @@ class ModelAnswerer:
             waits.close()
             # One that ran out of time tells the most.
             self._load.observe((trace.stage_ms.get(STAGE, 0.0) - before_ms) / 1000)
+
+    def _longest(self, question: Question) -> int:
+        return min(question.max_tokens or self._max_tokens, self._max_tokens)
+
+    def _at_most(self, max_tokens: int) -> Usage:
+        return Usage(self._generator.context_tokens, max_tokens)
 
     async def _begin(self, built: prompt.Prompt) -> tuple[AsyncGenerator[Delta], Delta | None]:
         """A stream and its first piece: what may be tried again, since nothing was sent on yet."""
@@ -115,23 +133,24 @@ class RemoteAnswerer:
         """Not known."""
         return 0.0
 
+    def most_usd(self, question: Question) -> Decimal:  # noqa: ARG002 - the port's shape
+        """Limited there, by the key that this service has."""
+        return Decimal(0)
+
     async def run(self, question: Question, hits: Sequence[Hit], trace: Trace, deadline: Deadline) -> Events:  # noqa: ARG002 - it retrieves itself
         """Found, one Token, Answer.
 
         Raises:
             RagError: the other stack can't be reached or refused.
         """
-        spent = trace.cost_usd
-        trace.add_cost(None)  # until the answer says what it cost
-        with trace.timing(STAGE):
+        with trace.charging(None, Usage()) as charge, trace.timing(STAGE):
             remote = await tried(
                 lambda: self._remote.ask(question.text, top_k=question.top_k, author=question.author),
                 deadline,
                 stage=STAGE,
             )
+        charge.usd = remote.cost_usd
         trace.use(STAGE, remote.usage)
-        trace.cost_usd = spent
-        trace.add_cost(remote.cost_usd)
         for stage in remote.degraded:
             trace.degrade(stage)
         yield Found(remote.sources)

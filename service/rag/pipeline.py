@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from service.errors import RagError, StageUnavailable
-from service.rag import answer, expand, rerank, retrieve, route, self_query
+from service.prices import Prices
+from service.rag import answer, expand, rerank, retrieve, route, self_query, spending
 from service.rag.events import Answer, Answerer, Events, Found, Question, Token
 from service.rag.generate import ModelAnswerer, RemoteAnswerer
 from service.rag.trace import Trace
@@ -18,6 +20,7 @@ from service.resilience.budgets import GenerationBudget
 if TYPE_CHECKING:
     from service.parts import Parts
     from service.ports import Hit
+    from service.rag.spending import Account
     from service.resilience import Deadline
     from service.settings import Settings
 
@@ -29,7 +32,8 @@ class Pipeline:
         self._parts = parts
         self._settings = settings
         self._switches = switches or Switches()
-        self._answerers = _answerers(parts, settings)
+        self._prices = Prices.of(settings)
+        self._answerers = _answerers(parts, settings, self._prices)
 
     async def retrieve(self, question: Question, trace: Trace, deadline: Deadline) -> list[Hit]:
         """Chunks for the question, best first.
@@ -46,6 +50,7 @@ class Pipeline:
             trace,
             deadline,
             settings.query_model_timeout_s,
+            self._prices.query_model,
         )
         expanding = asyncio.create_task(expansion)
         try:
@@ -81,13 +86,32 @@ class Pipeline:
             limit_s=settings.rerank_timeout_s,
         )
 
-    async def run(self, question: Question, deadline: Deadline, trace: Trace | None = None) -> Events:
+    async def search(self, question: Question, trace: Trace, deadline: Deadline) -> list[Hit]:
+        """The same on the caller's account.
+
+        Raises:
+            LimitExceeded: the account does not hold what it may cost.
+            StageUnavailable: as `retrieve`.
+        """
+        async with spending.spending(question.account, self._retrieval_at_most(question), trace):
+            return await self.retrieve(question, trace, deadline)
+
+    def run(self, question: Question, deadline: Deadline, trace: Trace | None = None) -> Events:
         """Found, then Tokens, then the Answer; closing the generator cancels the model call.
 
         Raises:
-            RagError: no answer can be given; the message names the stage.
+            RagError: no answer can be given; the message names the stage or the limit.
         """
         trace = trace or Trace()
+        events = self._run(question, deadline, trace)
+        return events if question.account is None else self._on_account(question.account, question, trace, events)
+
+    async def _on_account(self, account: Account, question: Question, trace: Trace, events: Events) -> Events:
+        async with spending.spending(account, self._answer_at_most(question), trace), aclosing(events):
+            async for event in events:
+                yield event
+
+    async def _run(self, question: Question, deadline: Deadline, trace: Trace) -> Events:
         trace.question = question.text
         hits = await self.retrieve(question, trace, deadline)
         best_score = max((hit.score for hit in hits), default=-1.0)
@@ -143,11 +167,23 @@ class Pipeline:
             return await self_query.requested_authors(question.author, parts.documents, deadline)
         limit_s = self._settings.query_model_timeout_s
         return await self_query.guessed_authors(
-            question.text, parts.query_model, parts.documents, trace, deadline, limit_s
+            question.text, parts.query_model, parts.documents, trace, deadline, limit_s, self._prices.query_model
         )
 
+    def _retrieval_at_most(self, question: Question) -> Decimal:
+        if self._parts.query_model is None:
+            return Decimal(0)
+        calls = [spending.expansion_at_most(question.text, self._settings.expansions)]
+        calls += [spending.self_query_at_most(question.text)] if question.author is None else []
+        return sum((spending.usd_of(call, self._prices.query_model) for call in calls), Decimal(0))
 
-def _answerers(parts: Parts, settings: Settings) -> dict[str, Answerer]:
+    def _answer_at_most(self, question: Question) -> Decimal:
+        """Each answerer may be tried."""
+        answering = (answerer.most_usd(question) for answerer in self._answerers.values())
+        return sum(answering, self._retrieval_at_most(question))
+
+
+def _answerers(parts: Parts, settings: Settings, prices: Prices) -> dict[str, Answerer]:
     """By who serves; the cloud side of an edge exists only where privacy lets a question leave."""
     found: dict[str, Answerer] = {}
     if parts.generator is not None:
@@ -155,7 +191,7 @@ def _answerers(parts: Parts, settings: Settings) -> dict[str, Answerer]:
             parts.generator,
             served_by=settings.served_by,
             max_tokens=settings.max_output_tokens,
-            metered=settings.generator != "llamacpp",
+            price=prices.generator,
             budget=GenerationBudget.of_generator(settings),
         )
     if settings.privacy == "allow-cloud" and settings.served_by == "edge":
@@ -166,7 +202,7 @@ def _answerers(parts: Parts, settings: Settings) -> dict[str, Answerer]:
                 parts.fallback,
                 served_by="cloud",
                 max_tokens=settings.max_output_tokens,
-                metered=True,
+                price=prices.fallback,
                 budget=GenerationBudget.of_vendor(settings),
             )
     return found

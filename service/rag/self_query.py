@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.errors import RagError, StageUnavailable
+from service.rag.spending import self_query_at_most
 from service.resilience import tried
 from service.resilience.budgets import LOOKUP_S
 
 if TYPE_CHECKING:
     from service.ports import Documents, QueryModel
+    from service.prices import TokenPrice
     from service.rag.trace import Trace
     from service.resilience import Deadline
 
@@ -31,16 +33,23 @@ async def requested_authors(name: str, documents: Documents | None, deadline: De
 
 
 async def guessed_authors(
-    query: str, model: QueryModel | None, documents: Documents | None, trace: Trace, deadline: Deadline, limit_s: float
+    query: str,
+    model: QueryModel | None,
+    documents: Documents | None,
+    trace: Trace,
+    deadline: Deadline,
+    limit_s: float,
+    price: TokenPrice | None = None,
 ) -> tuple[str, ...] | None:
     """Ids for the author that the question names; None for no filter, also where anything about the guess failed."""
     if model is None:
         trace.skip(STAGE)
         return None
-    trace.add_cost(None)  # before the call: one that fails may be billed all the same
     with trace.timing(STAGE):
         try:
-            found = await tried(lambda: model.self_query(query), deadline, stage=STAGE, limit_s=limit_s)
+            with trace.charging(price, self_query_at_most(query)) as charge:
+                found = await tried(lambda: model.self_query(query), deadline, stage=STAGE, limit_s=limit_s)
+            charge.settle(found.usage)
             trace.use(STAGE, found.usage)
             if found.author is None:
                 return None

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from service.errors import CircuitOpen, EndpointAsleep, Unreachable, UpstreamExhausted, UpstreamThrottled
 from service.ports import Usage
+from service.prices import TokenPrice
+from service.rag.spending import Charge, begin
 
+UNBILLED = (CircuitOpen, EndpointAsleep, Unreachable, UpstreamExhausted, UpstreamThrottled)
 STAGES = ("self_query", "query_expansion", "retrieval", "reranking", "generation")
 
 
@@ -21,6 +25,7 @@ class Trace:
     Attributes:
         spans: per stage, when it first began and last ended, on the clock of `time.perf_counter`.
         used: tokens per stage, whose sum is `usage`.
+        charges: one per paid call.
         waiting: the request does nothing but wait for another's identical answer.
         question: what was asked and `answer` what was said; telemetry gives them away only where a setting says so.
     """
@@ -32,7 +37,7 @@ class Trace:
     degraded: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     used: dict[str, Usage] = field(default_factory=dict)
-    cost_usd: Decimal | None = field(default_factory=Decimal)
+    charges: list[Charge] = field(default_factory=list)
     cache: Literal["hit", "miss"] | None = None
     waiting: bool = False
     served_by: Literal["edge", "cloud"] | None = None
@@ -79,9 +84,27 @@ class Trace:
         self.used[stage] = self.used.get(stage, Usage()) + usage
         self.usage += usage
 
-    def add_cost(self, usd: Decimal | None) -> None:
-        """A paid call was made; None where its price is not known: then the sum is not known either, and never 0."""
-        self.cost_usd = None if usd is None or self.cost_usd is None else self.cost_usd + usd
+    @contextmanager
+    def charging(self, price: TokenPrice | None, at_most: Usage) -> Iterator[Charge]:
+        """The block makes a paid call, which may be billed although it fails; what surely did nothing costs nothing."""
+        charge = begin(price, at_most)
+        self.charges.append(charge)
+        try:
+            yield charge
+        except UNBILLED:
+            charge.usd = Decimal(0)
+            raise
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What the paid calls cost; None where that of one is not known, and never 0."""
+        known = [charge.usd for charge in self.charges if charge.usd is not None]
+        return sum(known, Decimal(0)) if len(known) == len(self.charges) else None
+
+    @property
+    def owed_usd(self) -> Decimal:
+        """The same for a limit: a call whose cost is not known counts as the most that it can have cost."""
+        return sum((charge.owed_usd for charge in self.charges), Decimal(0))
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds per stage (0 where it did not run) and in all, keys as in the HTTP contract."""

@@ -18,6 +18,7 @@ from service.access.authentication import Nobody
 from service.access.caller import Limits
 from service.access.opening import Access
 from service.access.quotas import Quotas
+from service.access.spend import Spending
 from service.access.windows import LocalWindows
 from service.adapters.service_url import ServiceUrl
 from service.api.state import State
@@ -48,15 +49,9 @@ def service(**parts: Any) -> FastAPI:
     app = create_app(SETTINGS, opened)
     pipeline = Pipeline(opened, SETTINGS)
     answers = Answers(pipeline, opened, SETTINGS)
-    app.state.service = State(
-        SETTINGS,
-        Telemetry(SETTINGS),
-        opened,
-        pipeline,
-        answers,
-        Access(Nobody(), Quotas(LocalWindows(), Limits())),
-        ready=True,
-    )
+    windows = LocalWindows()
+    access = Access(Nobody(), Quotas(windows, Limits()), Spending(windows, Limits()))
+    app.state.service = State(SETTINGS, Telemetry(SETTINGS), opened, pipeline, answers, access, ready=True)
     return app
 
 

@@ -100,7 +100,7 @@ def test_processes_share_a_keys_limit_and_without_redis_each_holds_it_alone(bund
     ("content", "reason"),
     [
         (None, "keys.json can't be read: No such file or directory"),
-        ("{}", "keys.json is no key book: version: Field required; see docs/operations.md"),
+        ("{}", "keys.json is no usable key book: version: Field required; see docs/operations.md"),
     ],
 )
 def test_keys_that_can_not_be_read_are_no_reason_to_let_everybody_in(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +189,20 @@ async def test_an_answer_is_never_longer_than_the_setting_allows() -> None:
     assert built == [40]
 
 
-async def test_a_local_answer_costs_nothing_and_a_paid_one_without_a_price_is_not_called_free() -> None:
-    paid = SETTINGS.model_copy(update={"generator": "openai"})
-    assert (await ask(pipeline())).trace.cost_usd == 0
-    assert (await ask(pipeline(paid))).trace.cost_usd is None
-    assert (await ask(pipeline(query_model=FakeQueryModel()))).trace.cost_usd is None
+@pytest.mark.parametrize(
+    ("changes", "parts", "cost"),
+    [
+        ({}, {}, Decimal(0)),
+        ({"generator": "openai"}, {}, Decimal("0.0000174")),  # 100 tokens at 0.15, 4 at 0.60 USD a million
+        ({"generator": "openai", "generation_model": "unheard-of"}, {}, None),
+        ({"generator": "sagemaker"}, {}, None),
+        ({"generator": "sagemaker", "generation_usd_per_mtok": (Decimal(1), Decimal(10))}, {}, Decimal("0.00014")),
+        ({"query_model": "openai"}, {"query_model": FakeQueryModel()}, Decimal("0.0000087")),
+        ({}, {"query_model": FakeQueryModel()}, None),
+        ({"query_model": "openai"}, {"query_model": FakeQueryModel(error=DOWN)}, None),
+    ],
+)
+async def test_an_answer_says_what_it_cost_and_never_calls_free_what_has_no_known_price(
+    changes: dict[str, Any], parts: dict[str, Any], cost: Decimal | None
+) -> None:
+    assert (await ask(pipeline(SETTINGS.model_copy(update=changes), **parts))).trace.cost_usd == cost

@@ -13,6 +13,8 @@ from jsonschema import Draft202012Validator
 
 from service.app import create_app
 from service.parts import Parts
+from service.ports import Usage
+from service.rag.spending import Charge
 from service.settings import Settings
 from service.telemetry import Exchange
 from service.telemetry.emf import MOST_VALUES, PERIOD_S, EmbeddedMetrics
@@ -67,7 +69,7 @@ FORMAT = {
 def exchange(*, route: str = "/rag", status: int = 200, cost: Decimal | None = Decimal("0.001")) -> Exchange:
     made = Exchange("id", "POST", route=route, status=status)
     made.trace.stage_ms |= {"retrieval": 3.0, "generation": 40.0}
-    made.trace.cost_usd = cost
+    made.trace.charges.append(Charge(None, Usage(), cost))
     made.end()
     return made
 

@@ -15,6 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from service.errors import BadRequest, StageUnavailable
+from service.ports import Usage
+from service.rag.spending import Charge
 from service.settings import Settings
 from service.telemetry import Exchange, logs
 from service.telemetry.redaction import Redaction, secrets_of
@@ -69,7 +71,7 @@ def test_an_exception_is_one_line_of_json(lines: Any) -> None:
 def test_a_request_is_one_line(lines: Any) -> None:
     exchange = finished(key="mobile")
     exchange.trace.stage_ms["generation"] = 12.0
-    exchange.trace.cost_usd = Decimal("0.00012")
+    exchange.trace.charges.append(Charge(None, Usage(), Decimal("0.00012")))
     exchange.trace.served_by = "edge"
     logs.AccessLog().ended(exchange)
     (line,) = lines()
