@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from opsctl import settings as environment
-from opsctl.cost import catalog, formats, usage
-from opsctl.cost.report import report as priced
-from opsctl.errors import CheckFailed, NotUsable
+from opsctl.cost.render import RENDERERS, renderer
+from opsctl.errors import CheckFailed
 from opsctl.output import data_console, write_table
 from opsctl.project import find_project
 
 if TYPE_CHECKING:
-    from opsctl.cost.report import Report
-    from opsctl.settings import Settings
+    from opsctl.cost.sheet import Sheet
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return Decimal(value.removesuffix("%")) / 100
+    except InvalidOperation as exc:
+        raise click.BadParameter(f"'{value}' is not like 10%", ctx=ctx, param=param) from exc
+
+
 @click.command("cost-report")
-@click.option(
-    "-s", "--stack", default="dev", show_default=True, help="The stack whose file Pulumi.STACK.yaml is priced."
-)
+@click.option("-s", "--stack", default="dev", show_default=True, help="Its file Pulumi.STACK.yaml is priced.")
 @click.option("--stack-file", type=FILE, help="A stack file of any name, in place of --stack.")
 @click.option("--preview", type=FILE, help="Price what `pulumi preview --json` wrote instead of running the program.")
 @click.option("--usage", "profile", default="expected", show_default=True, help="low, expected, high, or a YAML file.")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change one figure of the usage.")
+@click.option("--set", "figures", multiple=True, metavar="NAME=VALUE", help="Change one figure of the usage.")
 @click.option("--region", help="Price it in another region.")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv", "markdown"]), default="table", show_default=True
-)
+@click.option("--format", "form", type=click.Choice([*RENDERERS]), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write to a file.")
-@click.option("--explain", "line", metavar="LINE", help="Print the arithmetic and the source of one line, by its id.")
+@click.option("--compare", metavar="ecs,hybrid", help="The same use on several topologies, side by side.")
+@click.option("--sweep", metavar="queries_per_month=1e3..1e7", help="Cost over a range; with --compare, the crossings.")
+@click.option("--diff", "other", type=FILE, help="What changed since another stack file, or a report in JSON.")
+@click.option("--fail-over", "limit", metavar="10%", callback=_share, help="With --diff: 1 where it grew by more.")
+@click.option("--optimise", is_flag=True, help="What would make it cheaper, and what that costs.")
+@click.option("--guide", is_flag=True, help="The deployment guide's own figures beside the true ones.")
+@click.option("--explain", metavar="LINE", help="The arithmetic and the source of one line, by its id.")
 @click.option("--strict", is_flag=True, help="End with 1 where a price is missing.")
 def cost_report(
     *,
@@ -44,11 +52,17 @@ def cost_report(
     stack_file: Path | None,
     preview: Path | None,
     profile: str,
-    changes: tuple[str, ...],
+    figures: tuple[str, ...],
     region: str | None,
     form: str,
     out: Path | None,
-    line: str | None,
+    compare: str | None,
+    sweep: str | None,
+    other: Path | None,
+    limit: Decimal | None,
+    optimise: bool,
+    guide: bool,
+    explain: str | None,
     strict: bool,
 ) -> None:
     """Say what a stack costs in a month, line by line, without a cloud account.
@@ -57,62 +71,47 @@ def cost_report(
     Examples:
       opsctl cost-report --stack prod
       opsctl cost-report --stack prod --usage high --format json --strict
-      opsctl cost-report --stack dev --set queries_per_month=250000 --explain egress/egress.internet.gb
+      opsctl cost-report --stack prod --compare ecs,hybrid --sweep queries_per_month=1e3..1e7
+      opsctl cost-report --stack dev --explain egress/egress.internet.gb
     """  # noqa: D301 - click reads \b
-    settings = environment.load()
-    found = _report(stack_file or find_project().root / f"Pulumi.{stack}.yaml", preview, profile, changes, region)
-    if line is not None:
-        _explain(found, line, settings)
+    given = {"compare or --sweep": compare or sweep, "diff": other, "optimise": optimise, "guide": guide}
+    _alone([name for name, value in {**given, "explain": explain}.items() if value])
+    if limit is not None and other is None:
+        raise click.UsageError("--fail-over goes with --diff")
+    from opsctl.cost import ask  # noqa: PLC0415 - Pulumi and its AWS modules: help must not wait for them
+
+    file = stack_file or find_project().root / f"Pulumi.{stack}.yaml"
+    pricing = ask.pricing_of(file, profile=profile, figures=figures, region=region, preview=preview)
+    if explain is not None:
+        for lines in ask.explained(pricing, explain):
+            write_table(data_console(environment.load()), ("", ""), lines)
+        return
+    sheet = ask.answer(pricing, ask.Question(compare, sweep, other, optimise, guide))
+    _write(renderer(form)(sheet), out)
+    _judge(sheet, strict=strict, limit=limit)
+
+
+def _alone(chosen: list[str]) -> None:
+    if len(chosen) > 1:
+        raise click.UsageError(f"--{' and --'.join(chosen)} can't go together")
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        click.echo(text, nl=False)
     else:
-        _write(found, form, out, settings)
-    if strict and found.incomplete:
+        out.write_text(text, encoding="utf-8")
+
+
+def _judge(sheet: Sheet, *, strict: bool, limit: Decimal | None) -> None:
+    if strict and sheet.incomplete:
         raise CheckFailed(
-            f"the report is incomplete: {'; '.join(found.incomplete)}",
+            f"the report is incomplete: {'; '.join(sheet.incomplete)}",
             next_step="add the missing rows to the price catalog, or quotes to the usage file",
         )
-
-
-def _report(file: Path, preview: Path | None, profile: str, changes: tuple[str, ...], region: str | None) -> Report:
-    from infra import offline  # noqa: PLC0415 - Pulumi and its AWS modules: only a run that prices pays for them
-    from opsctl.cost.components import Situation  # noqa: PLC0415
-    from opsctl.cost.stack_source import previewed, stack_config  # noqa: PLC0415
-
-    used = usage.load(profile, changes)
-    config = stack_config(file)
-    prices = catalog.load(region or config.region or "us-east-1")
-    program = offline.declare(config) if preview is None else previewed(preview)
-    return priced(Situation(config, program, used), prices, today=dt.datetime.now(tz=dt.UTC).date())
-
-
-def _explain(found: Report, wanted: str, settings: Settings) -> None:
-    lines = [each for each in found.lines if each.component.id == wanted]
-    if not lines:
-        names = ", ".join(each.component.id for each in found.lines)
-        raise NotUsable(f"--explain {wanted}: there is no such line", next_step=f"lines are {names}")
-    for each in lines:
-        write_table(data_console(settings), ("", ""), formats.explain(each))
-
-
-def _write(found: Report, form: str, out: Path | None, settings: Settings) -> None:
-    if form == "table":
-        _table(found, out, settings)
-        return
-    texts = {
-        "json": lambda: json.dumps(formats.document(found), indent=2, ensure_ascii=False) + "\n",
-        "csv": lambda: formats.as_csv(found),
-        "markdown": lambda: formats.as_markdown(found),
-    }
-    if out is None:
-        click.echo(texts[form](), nl=False)
-    else:
-        out.write_text(texts[form](), encoding="utf-8")
-
-
-def _table(found: Report, out: Path | None, settings: Settings) -> None:
-    console = data_console(settings)
-    if out is None:
-        formats.show(console, found)
-        return
-    with console.capture() as captured:
-        formats.show(console, found)
-    out.write_text(captured.get(), encoding="utf-8")
+    growth = sheet.document.get("growth")
+    if limit is not None and isinstance(growth, str) and Decimal(growth) > limit:
+        raise CheckFailed(
+            f"the cost grows by {Decimal(growth) * 100:.1f} %, over the {(limit * 100).normalize():f} % of --fail-over",
+            next_step="make it cheaper (--optimise shows how), or raise the limit",
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal, Self
@@ -114,6 +115,7 @@ def regions() -> list[str]:
     return sorted(each.name.removesuffix(".yaml") for each in _folder().iterdir() if each.name.endswith(".yaml"))
 
 
+@cache
 def load(region: str) -> Catalog:
     """The catalog of `region`.
 

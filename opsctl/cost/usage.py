@@ -70,6 +70,7 @@ class Figures(BaseModel):
     image_gib: Figure
     weights_gib: Figure
     snapshot_gib_per_volume_gib: Figure
+    tokens_per_second_per_instance: Positive
 
 
 class Quotes(BaseModel):
@@ -98,6 +99,16 @@ class Usage(BaseModel):
     def because(self, *names: str) -> str:
         """The figures that a line rests on, as a reader checks them."""
         return "; ".join(f"{name} {self.amount(name):f} ({getattr(self.figures, name).why})" for name in names)
+
+    def having(self, **amounts: Decimal) -> Usage:
+        """The same with other values of some figures; reasons stay."""
+        figures = {name: getattr(self.figures, name).model_copy(update={"value": usd}) for name, usd in amounts.items()}
+        return self.model_copy(update={"figures": self.figures.model_copy(update=figures)})
+
+    def quoting(self, **amounts: Decimal) -> Usage:
+        """The same with other quotes."""
+        quotes = {name: Figure(value=usd, why="by this lever") for name, usd in amounts.items()}
+        return self.model_copy(update={"quotes": self.quotes.model_copy(update=quotes)})
 
 
 def load(given: str, changes: Sequence[str] = ()) -> Usage:

@@ -71,6 +71,7 @@ FREE = frozenset(
         "aws:kms/alias:Alias",
         "aws:lb/listener:Listener",
         "aws:lb/targetGroup:TargetGroup",
+        "aws:lb/targetGroupAttachment:TargetGroupAttachment",
         "aws:route53/record:Record",  # an alias to a load balancer answers for nothing
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLogging:BucketLogging",

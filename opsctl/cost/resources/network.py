@@ -69,6 +69,9 @@ def endpoint(interface: Declared, at: Situation) -> Iterator[Component]:
 
 def load_balancer(balancer: Declared, at: Situation) -> Iterator[Component]:
     """Hours, one public address per zone, and capacity units of whichever dimension is the largest."""
+    if balancer.inputs.get("loadBalancerType") == "network":
+        yield _inner_balancer(balancer, at)
+        return
     of = partial(Component, resource=balancer.name, part="front")
     yield of(name="load balancer", price_key="alb.hour", quantity=at.hours, unit="hour")
     if not balancer.inputs.get("internal"):
@@ -88,6 +91,18 @@ def load_balancer(balancer: Declared, at: Situation) -> Iterator[Component]:
         unit="LCU-hour",
         kind="usage",
         assumption=at.usage.because("queries_per_month", "response_kib_per_query"),
+    )
+
+
+def _inner_balancer(balancer: Declared, at: Situation) -> Component:
+    """Between the tasks and a self-hosted cluster; its capacity units come to cents."""
+    return Component(
+        resource=balancer.name,
+        part="data",
+        name="network load balancer",
+        price_key="nlb.hour",
+        quantity=at.hours,
+        unit="hour",
     )
 
 

@@ -1,0 +1,24 @@
+"""The sheet as Markdown, fit for a pull request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opsctl.cost.sheet import Cell, Sheet
+
+
+def render(sheet: Sheet) -> str:
+    """A heading, the table, the notes."""
+    columns, rows, sums = sheet.narrow()
+    head = [_row([column.name for column in columns]), _row(["--:" if each.figures else "---" for each in columns])]
+    body = [_row(row) for row in rows] + [_row([f"**{cell}**" if str(cell) else "" for cell in row]) for row in sums]
+    notes = [f"- {note}" for note in sheet.notes]
+    return "\n".join([f"### {sheet.title}", "", *head, *body, "", *notes]) + "\n"
+
+
+def _row(cells: Sequence[Cell]) -> str:
+    escaped = [str(cell).replace("|", r"\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"

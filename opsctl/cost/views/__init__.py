@@ -1,0 +1,1 @@
+"""What can be asked of a stack's cost; one file per question, each ends in a sheet."""
