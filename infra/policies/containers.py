@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.policies.rules import Found, Resource, ResourceRule, parsed
+from infra.policies.rules import Found, Resource, parsed, rule
 
 SERVICE = "aws:ecs/service:Service"
 TASK = "aws:ecs/taskDefinition:TaskDefinition"
 CLUSTER = "aws:ecs/cluster:Cluster"
 GRACEFUL_S = 30  # the service drains that long after SIGTERM
+START_S = 60  # models are loaded by then
 STOP_DEFAULT_S = 30  # ECS sends SIGKILL after stopTimeout
 SECRET_NAMES = ("KEY", "TOKEN", "PASSWORD", "SECRET", "APIKEY", "REDIS_URL", "DATABASE_HOST")
 NOT_SECRETS = ("RAG_CONTEXT_TOKENS", "RAG_MAX_OUTPUT_TOKENS")
@@ -94,10 +95,13 @@ def not_root(task: Resource) -> Found:
 
 
 def logs_somewhere(task: Resource) -> Found:
-    """A container without logs can't be operated."""
+    """A container has logs, and a slow log never holds up an answer."""
     for container in containers(task):
-        if not container.get("logConfiguration"):
+        log = container.get("logConfiguration")
+        if not log:
             yield f"{container['name']}: has no log configuration"
+        elif (log.get("options") or {}).get("mode") != "non-blocking":
+            yield f"{container['name']}: waits for its log"
 
 
 def insights_on(cluster: Resource) -> Found:
@@ -107,20 +111,75 @@ def insights_on(cluster: Resource) -> Found:
         yield "Container Insights is off"
 
 
-def _rule(name: str, kind: str, check: Any, fix: str) -> ResourceRule:  # noqa: ANN401 - one of the functions above
-    return ResourceRule(name, (check.__doc__ or "").strip(), (kind,), check, fix)
+def zones_rebalanced(service: Resource) -> Found:
+    """Tasks come back to a zone that was lost."""
+    if service.props.get("availabilityZoneRebalancing") != "ENABLED":
+        yield "tasks stay where a lost zone left them"
+
+
+def grace_covers_start(service: Resource) -> Found:
+    """A task that still loads its models isn't killed for it."""
+    grace = service.props.get("healthCheckGracePeriodSeconds") or 0
+    if service.props.get("loadBalancers") and grace < START_S:
+        yield f"healthCheckGracePeriodSeconds {grace:g} kills tasks that load their models"
+
+
+def waits_for_no_steady_state(service: Resource) -> Found:
+    """A deployment that was taken back isn't reported as a success."""
+    if service.props.get("waitForSteadyState"):
+        yield "waits for a steady state, which a rollback reaches too"
+
+
+def no_capabilities(task: Resource) -> Found:
+    """No container has a Linux capability, and its orphans are reaped."""
+    for container in containers(task):
+        linux = container.get("linuxParameters") or {}
+        if "ALL" not in ((linux.get("capabilities") or {}).get("drop") or []):
+            yield f"{container['name']}: keeps capabilities"
+        if not linux.get("initProcessEnabled"):
+            yield f"{container['name']}: has no init process"
+
+
+def two_roles(task: Resource) -> Found:
+    """What starts a task and what the service may do are apart."""
+    roles = task.props.get("executionRoleArn"), task.props.get("taskRoleArn")
+    if not all(roles) or roles[0] == roles[1]:
+        yield "has no execution role and task role of its own each"
+
+
+def own_address(task: Resource) -> Found:
+    """Security groups reach single tasks."""
+    if task.props.get("networkMode") != "awsvpc":
+        yield "shares its host's address"
+
+
+def sessions_on_record(cluster: Resource) -> Found:
+    """What somebody types into a container is logged and encrypted."""
+    session = (cluster.props.get("configuration") or {}).get("executeCommandConfiguration") or {}
+    log = session.get("logConfiguration") or {}
+    if session.get("logging") != "OVERRIDE" or not log.get("cloudWatchLogGroupName"):
+        yield "sessions aren't logged"
+    if not (session.get("kmsKeyId") and log.get("cloudWatchEncryptionEnabled")):
+        yield "sessions aren't encrypted with the stack's key"
 
 
 RULES = (
-    _rule("ecs-breaker-on-with-rollback", SERVICE, breaker_on_with_rollback, "set deploymentCircuitBreaker"),
-    _rule("ecs-alarms-roll-back", SERVICE, alarms_roll_back, "set alarms {enable, rollback, alarmNames}"),
-    _rule("ecs-no-public-address", SERVICE, tasks_have_no_public_address, "put the tasks into private subnets"),
-    _rule("ecs-no-capacity-drop", SERVICE, old_tasks_stay_until_new_ones_serve, "set it to 100"),
-    _rule("ecs-stop-timeout-covers-deadline", TASK, stop_timeout_covers_deadline, "raise stopTimeout (most: 120)"),
-    _rule("image-by-digest", TASK, image_by_digest, "`opsctl image push` writes the digest"),
-    _rule("no-plain-secret", TASK, no_plain_secret, "hand it on under `secrets`, by ARN"),
-    _rule("ecs-read-only-root", TASK, root_is_read_only, "set readonlyRootFilesystem"),
-    _rule("ecs-not-root", TASK, not_root, "set user to a number above 0"),
-    _rule("ecs-logs", TASK, logs_somewhere, "set logConfiguration"),
-    _rule("ecs-insights", CLUSTER, insights_on, "set containerInsights"),
+    rule("ecs-breaker-on-with-rollback", breaker_on_with_rollback, "set deploymentCircuitBreaker", SERVICE),
+    rule("ecs-alarms-roll-back", alarms_roll_back, "set alarms {enable, rollback, alarmNames}", SERVICE),
+    rule("ecs-no-public-address", tasks_have_no_public_address, "put the tasks into private subnets", SERVICE),
+    rule("ecs-no-capacity-drop", old_tasks_stay_until_new_ones_serve, "set it to 100", SERVICE),
+    rule("ecs-zones-rebalanced", zones_rebalanced, "set availabilityZoneRebalancing to ENABLED", SERVICE),
+    rule("ecs-grace-covers-start", grace_covers_start, "set healthCheckGracePeriodSeconds to 180", SERVICE),
+    rule("ecs-honest-deployment", waits_for_no_steady_state, "`opsctl deploy` gives the verdict", SERVICE),
+    rule("ecs-stop-timeout-covers-deadline", stop_timeout_covers_deadline, "raise stopTimeout (most: 120)", TASK),
+    rule("image-by-digest", image_by_digest, "`opsctl image push` writes the digest", TASK),
+    rule("no-plain-secret", no_plain_secret, "hand it on under `secrets`, by ARN", TASK),
+    rule("ecs-read-only-root", root_is_read_only, "set readonlyRootFilesystem", TASK),
+    rule("ecs-not-root", not_root, "set user to a number above 0", TASK),
+    rule("ecs-no-capabilities", no_capabilities, "drop ALL, set initProcessEnabled", TASK),
+    rule("ecs-two-roles", two_roles, "set executionRoleArn and taskRoleArn", TASK),
+    rule("ecs-own-address", own_address, "set networkMode to awsvpc", TASK),
+    rule("ecs-logs", logs_somewhere, "set logConfiguration, mode non-blocking", TASK),
+    rule("ecs-insights", insights_on, "set containerInsights", CLUSTER),
+    rule("ecs-sessions-on-record", sessions_on_record, "set executeCommandConfiguration", CLUSTER),
 )

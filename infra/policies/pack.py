@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from infra.policies import containers, perimeter, stewardship
+from infra.policies import containers, data, perimeter, permissions, tagging
 from infra.policies.rules import Resource, ResourceRule, StackRule, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-RESOURCE_RULES: tuple[ResourceRule, ...] = (*containers.RULES, *perimeter.RULES, *stewardship.RULES)
-STACK_RULES: tuple[StackRule, ...] = stewardship.STACK_RULES
+RESOURCE_RULES: tuple[ResourceRule, ...] = (
+    *containers.RULES,
+    *perimeter.RULES,
+    *permissions.RULES,
+    *data.RULES,
+    *tagging.RULES,
+)
+STACK_RULES: tuple[StackRule, ...] = (*data.STACK_RULES, *tagging.STACK_RULES)
 
 
 def tags_of(props: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[str, str]:

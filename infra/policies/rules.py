@@ -54,6 +54,22 @@ class StackRule:
     fix: str
 
 
+def rule(
+    name: str,
+    check: Callable[[Resource], Found],
+    fix: str,
+    *types: str,
+    remedy: Callable[[Resource], dict[str, Any] | None] | None = None,
+) -> ResourceRule:
+    """A rule whose description is the check's own docstring."""
+    return ResourceRule(name, (check.__doc__ or "").strip(), types, check, fix, remedy)
+
+
+def stack_rule(name: str, check: Callable[[Sequence[Resource]], Found], fix: str) -> StackRule:
+    """The same for resources together."""
+    return StackRule(name, (check.__doc__ or "").strip(), check, fix)
+
+
 def parsed(text: object) -> Any:  # noqa: ANN401 - JSON
     """A JSON input as data; already parsed ones pass."""
     return json.loads(text) if isinstance(text, str) else text
@@ -64,6 +80,11 @@ def listed(value: object) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def statements(policy: object) -> list[dict[str, Any]]:
+    """The statements of an IAM document."""
+    return listed((parsed(policy) or {}).get("Statement"))
 
 
 def of_type(resources: Sequence[Resource], *types: str) -> list[Resource]:

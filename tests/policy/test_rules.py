@@ -97,6 +97,35 @@ def statement(**fields: Any) -> Break:
     return break_it
 
 
+def port(number: int) -> Break:
+    """Opens another port."""
+
+    def break_it(props: dict[str, Any]) -> None:
+        props["fromPort"] = props["toPort"] = number
+
+    return break_it
+
+
+def unbound(field: str) -> Break:
+    """Takes the conditions out of a policy's statements for services."""
+
+    def break_it(props: dict[str, Any]) -> None:
+        policy = json.loads(props[field])
+        for each in policy["Statement"]:
+            if "Service" in each["Principal"]:
+                del each["Condition"]
+        props[field] = json.dumps(policy)
+
+    return break_it
+
+
+def counting(props: dict[str, Any]) -> None:
+    """The firewall's managed groups count and let through."""
+    for each in props["rules"]:
+        if "overrideAction" in each:
+            each["overrideAction"] = {"count": {}}
+
+
 def no_deny(props: dict[str, Any]) -> None:
     policy = json.loads(props["policy"])
     policy["Statement"] = [each for each in policy["Statement"] if each["Effect"] != "Deny"]
@@ -121,18 +150,49 @@ BAD: dict[str, tuple[str, str, Break]] = {
     "ecs-read-only-root": ("TaskDefinition", "", container("readonlyRootFilesystem", value=False)),
     "ecs-not-root": ("TaskDefinition", "", container("user", "0")),
     "ecs-logs": ("TaskDefinition", "", container("logConfiguration", None)),
+    "ecs-zones-rebalanced": ("ecs/service:Service", "", put("availabilityZoneRebalancing", "DISABLED")),
+    "ecs-grace-covers-start": ("ecs/service:Service", "", put("healthCheckGracePeriodSeconds", 0)),
+    "ecs-honest-deployment": ("ecs/service:Service", "", put("waitForSteadyState", value=True)),
+    "ecs-no-capabilities": ("TaskDefinition", "", container("linuxParameters.capabilities", {"add": ["SYS_ADMIN"]})),
+    "ecs-two-roles": ("TaskDefinition", "", put("taskRoleArn", None)),
+    "ecs-own-address": ("TaskDefinition", "", put("networkMode", "bridge")),
+    "ecs-sessions-on-record": ("ecs/cluster:Cluster", "", put("configuration", None)),
     "ecs-insights": ("ecs/cluster:Cluster", "", put("settings", None)),
     "tls-only": ("listener:Listener", "redirect", put("defaultActions", HTTP)),
     "drop-invalid-headers": ("loadBalancer:LoadBalancer", "prod-lb", put("dropInvalidHeaderFields", None)),
     "layer-4-internal": ("loadBalancer:LoadBalancer", "qdrant-front", put("internal", value=False)),
     "access-log": ("loadBalancer:LoadBalancer", "prod-lb", put("accessLogs", None)),
     "idle-above-deadline": ("loadBalancer:LoadBalancer", "prod-lb", put("idleTimeout", 20)),
-    "only-front-door-open": ("SecurityGroupIngressRule", "in-443-0.0.0.0-0", put("toPort", 9090)),
+    "only-front-door-open": ("SecurityGroupIngressRule", "in-443-0.0.0.0-0", port(9090)),
+    "openings-narrow": ("SecurityGroupIngressRule", "tasks-cache-in", put("toPort", 9090)),
     "no-inline-rules": ("ec2/securityGroup:SecurityGroup", "-tasks", put("egress", [{"protocol": "-1"}])),
-    "egress-named": ("SecurityGroupEgressRule", "tasks-out-443", put("ipProtocol", "-1")),
-    "rules-described": ("SecurityGroupEgressRule", "tasks-out-443", put("description", None)),
+    "ports-named": ("SecurityGroupEgressRule", "tasks-out-443", put("ipProtocol", "-1")),
+    "openings-described": ("SecurityGroupEgressRule", "tasks-out-443", put("description", None)),
     "default-group-closed": ("DefaultSecurityGroup", "", put("ingress", [{"protocol": "-1"}])),
     "no-public-addresses": ("ec2/subnet:Subnet", "public-0", put("mapPublicIpOnLaunch", value=True)),
+    "desync-mitigated": ("loadBalancer:LoadBalancer", "prod-lb", put("desyncMitigationMode", "monitor")),
+    "sick-targets-found": ("TargetGroup", "prod-targets", put("healthCheck.interval", 30)),
+    "flows-recorded": ("FlowLog", "", put("trafficType", "REJECT")),
+    "known-attacks-blocked": ("webAcl:WebAcl", "", counting),
+    "keys-not-logged": ("WebAclLoggingConfiguration", "", put("redactedFields", None)),
+    "bucket-without-acl": ("BucketOwnershipControls", "weights-owner", put("rule.objectOwnership", "ObjectWriter")),
+    "bucket-versioned": (
+        "BucketVersioning",
+        "weights-versioning",
+        put("versioningConfiguration.status", "Suspended"),
+    ),
+    "bucket-encrypted": (
+        "BucketServerSideEncryptionConfiguration",
+        "weights-encryption",
+        put("rules", [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]),
+    ),
+    "topic-encrypted": ("topic:Topic", "prod-pager", put("kmsMasterKeyId", None)),
+    "iam-trust-bound": ("iam/role:Role", "prod-task", unbound("assumeRolePolicy")),
+    "writers-bound": ("TopicPolicy", "prod-pager-policy", unbound("policy")),
+    "alarm-heard": ("MetricAlarm", "prod-errors", put("alarmActions", [])),
+    "images-own-key": ("repository:Repository", "", put("encryptionConfigurations", None)),
+    "host-disk-encrypted": ("ec2/instance:Instance", "qdrant-host", put("rootBlockDevice.encrypted", value=False)),
+    "cache-fails-over": ("ReplicationGroup", "", put("automaticFailoverEnabled", value=False)),
     "bucket-private": ("BucketPublicAccessBlock", "weights-private", put("blockPublicPolicy", value=False)),
     "bucket-tls-only": ("BucketPolicy", "weights-policy", no_deny),
     "iam-least-privilege": ("RolePolicy", "-task-policy", statement(Action=["s3:GetObject"], Resource=["*"])),
