@@ -1,0 +1,22 @@
+"""A stack of the engine whose outputs are given instead of built, for what only reads them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.stack import Stack
+
+
+def handed_over(folder: Path, outputs: dict[str, Any], *, copied_from: str = "dev") -> Stack:
+    """A stack in a project folder of its own, with the config of one that is shipped and these outputs."""
+    stack = Stack("dev", folder)
+    stack.create(copied_from)
+    urn = "urn:pulumi:dev::rag-platform::pulumi:pulumi:Stack::rag-platform-dev"
+    root = {"urn": urn, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"topology": "ecs"} | outputs}
+    state = stack.state()
+    state["deployment"]["resources"] = [root]
+    subprocess.run(stack.command("stack", "import"), cwd=folder, input=json.dumps(state), text=True, check=True)
+    return stack
