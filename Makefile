@@ -61,6 +61,10 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
 	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/torch --ignore=tests/sagemaker --cov
 
+.PHONY: fuzz
+fuzz: $(READY) ## five minutes of random requests against the served contract
+	@$(ACTIVATE) && FUZZ_SECONDS=300 pytest tests/system/test_fuzz.py -k with_a_key -q
+
 .PHONY: test-torch
 test-torch: .venv-torch/.ready ## the int8 embedder against the reference through PyTorch (a 5 GB environment of its own)
 	@.venv-torch/bin/python -m pytest tests/torch -s -p no:cacheprovider

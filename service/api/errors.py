@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from service.telemetry import Exchange
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+REFUSED = (401, 408, 413, 415, 422, 429, 503)  # what a request with a body may be refused with
 FIRST_SERVER_STATUS = 500
 UNREADABLE = 400
 WORTH_SKIPPING_BYTES = 64 * 1024  # an unread body up to this is cheaper to skip than a new connection
@@ -25,6 +27,7 @@ CHALLENGE = 'Bearer realm="rag-platform"'
 _STATUS_TITLES = {
     404: "Not found",
     405: "Method not allowed",
+    408: "Request body too slow",
     413: "Request body too large",
     415: "Unsupported media type",
 }
@@ -40,6 +43,11 @@ def problem(exc: RagError, request_id: str) -> Problem:
         request_id=request_id,
         stage=exc.stage if isinstance(exc, StageUnavailable) else None,
     )
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's responses of these statuses: problem documents, all of them."""
+    return {status: {"model": Problem, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
 def respond(body: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -118,7 +126,10 @@ async def _invalid(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, RequestValidationError)  # noqa: S101
     reasons = []
     for error in exc.errors():
-        field = [str(part) for part in error["loc"] if part != "body" and error["type"] != "json_invalid"]
+        if error["type"] == "json_invalid":
+            reasons.append(f"body: is no JSON: {error['ctx']['error']}")
+            continue
+        field = [str(part) for part in error["loc"] if part != "body"]
         reasons.append(f"{'.'.join(field) or 'body'}: {error['msg']}")
     return await _rag_error(request, BadRequest("; ".join(reasons)))
 

@@ -7,6 +7,7 @@ import asyncio
 from fastapi import APIRouter, Response
 
 from service.api.deps import ReadyDep, StateDep
+from service.api.errors import documented
 from service.api.schemas import Health
 from service.errors import RagError
 
@@ -14,19 +15,22 @@ router = APIRouter(tags=["health"])
 PING_S = 1.0
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> dict[str, str]:
     """The process answers; says nothing of what it depends on, so that a vendor's outage restarts nobody."""
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", responses=documented(503))
 async def readyz(state: ReadyDep) -> dict[str, str]:
     """Warmed up and not draining, else 503."""
     return {"status": "ready", "release": state.settings.release}
 
 
-@router.get("/health")
+@router.head("/health", include_in_schema=False)
+@router.get("/health", responses={503: {"model": Health}})
 async def health(state: StateDep, response: Response) -> Health:
     """Readiness by its status code, dependency states in its body only."""
     if not state.ready:

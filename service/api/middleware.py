@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from contextlib import ExitStack
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from service.telemetry import Telemetry
 
 _READ = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
+BODY_S = 5.0  # for a few KiB; a slower client would hold a place without an end
+CLOSE = {"Connection": "close"}  # the rest of the body is not read
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -93,7 +96,7 @@ class Bounded:
 
 
 class JsonBody:
-    """Refuses a body that is not JSON by its media type, one over `max_bytes` by its length, declared or arrived.
+    """Refuses a body that is not JSON by its media type, one that is too long, declared or arrived, or too slow.
 
     Starlette's own limiter answers in plain text; what this raises becomes problem+json in the error handlers.
     """
@@ -109,13 +112,21 @@ class JsonBody:
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length", b"0")
         media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        received = 0
+        received, whole = 0, False
+        due = asyncio.get_running_loop().time() + BODY_S
 
         async def guarded() -> Message:
-            nonlocal received
+            nonlocal received, whole
+            if whole:  # what comes now is the client's leaving
+                return await receive()
             if declared.isdigit() and int(declared) > self._max_bytes:
                 raise self._too_large()
-            message = await receive()
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"the body took over {BODY_S:g} s", headers=CLOSE) from None
+            whole = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > self._max_bytes:
                 raise self._too_large()
@@ -127,5 +138,4 @@ class JsonBody:
         await self._app(scope, guarded, send)
 
     def _too_large(self) -> HTTPException:
-        # Connection: close, since the rest of the body is not read.
-        return HTTPException(413, f"the body is over {self._max_bytes} bytes", headers={"Connection": "close"})
+        return HTTPException(413, f"the body is over {self._max_bytes} bytes", headers=CLOSE)

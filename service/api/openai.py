@@ -12,20 +12,21 @@ from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
 
 from service.api.deps import Call, CallDep
 from service.api.disconnect import unless_gone
-from service.api.errors import openai_error, unexpected
-from service.api.event_stream import EventStream
+from service.api.errors import REFUSED, documented, openai_error, unexpected
+from service.api.event_stream import STREAMED, EventStream
 from service.api.rag import source_of
-from service.api.schemas import MAX_QUERY_CHARS, Problem, Source
+from service.api.schemas import MAX_QUERY_CHARS, WHOLE, Source
+from service.api.strict_json import StrictRoute
 from service.errors import BadRequest, RagError
 from service.rag.events import Answer, Events, Question, Token
 from service.rag.pipeline import last_of
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+router = APIRouter(prefix="/v1", tags=["openai"], route_class=StrictRoute)
 
 MODEL = "rag-platform"
 MAX_MESSAGES = 200
@@ -54,7 +55,7 @@ class StreamOptions(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class ChatRequest(BaseModel):
@@ -64,10 +65,10 @@ class ChatRequest(BaseModel):
 
     model: str = MODEL
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
-    stream: bool | None = None
+    stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, strict=True), WHOLE] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, strict=True), WHOLE] | None = None
     n: Literal[1] | None = None
 
 
@@ -122,19 +123,14 @@ class Models(BaseModel):
     data: list[Model]
 
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}}
-    for status in (401, 404, 413, 415, 422, 429, 503)
-}
-
-
-@router.get("/models", responses={status: _ERRORS[status] for status in (401, 429)})
+@router.head("/models", include_in_schema=False)
+@router.get("/models", responses=documented(401, 429))
 async def models() -> Models:
     """The one model: this service."""
     return Models(data=[Model(id=MODEL)])
 
 
-@router.post("/chat/completions", response_model=ChatCompletion, responses=_ERRORS)
+@router.post("/chat/completions", response_model=ChatCompletion, responses=documented(*REFUSED) | STREAMED)
 async def chat_completions(body: ChatRequest, request: Request, call: CallDep) -> Response:
     """An answer from the documents, in OpenAI's shape; chunks where `stream` is true."""
     events = call.state.answers.run(_question(body, call), call.deadline, call.exchange.trace)

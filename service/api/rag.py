@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.sse import format_sse_event
@@ -14,10 +13,9 @@ from starlette.responses import Response
 
 from service.api.deps import Call, CallDep
 from service.api.disconnect import unless_gone
-from service.api.errors import problem, unexpected
-from service.api.event_stream import EVENT_STREAM, EventStream
+from service.api.errors import REFUSED, documented, problem, unexpected
+from service.api.event_stream import EVENT_STREAM, STREAMED, EventStream
 from service.api.schemas import (
-    Problem,
     RagRequest,
     RagResponse,
     SearchRequest,
@@ -28,20 +26,18 @@ from service.api.schemas import (
     TokenText,
     UsageOut,
 )
+from service.api.strict_json import StrictRoute
 from service.errors import RagError
 from service.ports import Hit
 from service.rag.events import Answer, Event, Found, Question, Token
 from service.rag.pipeline import last_of
 
-router = APIRouter(tags=["rag"])
+router = APIRouter(tags=["rag"], route_class=StrictRoute)
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}} for status in (401, 413, 415, 422, 429, 503)
-}
 _SOURCES = TypeAdapter(list[Source])
 
 
-@router.post("/search", response_model=SearchResponse, responses=_ERRORS)
+@router.post("/search", response_model=SearchResponse, responses=documented(*REFUSED))
 async def search(body: SearchRequest, request: Request, call: CallDep) -> Response:
     """Retrieval alone: the chunks, best first."""
     state, trace = call.state, call.exchange.trace
@@ -58,7 +54,7 @@ async def search(body: SearchRequest, request: Request, call: CallDep) -> Respon
     )
 
 
-@router.post("/rag", response_model=RagResponse, responses=_ERRORS)
+@router.post("/rag", response_model=RagResponse, responses=documented(*REFUSED) | STREAMED)
 async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
     """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
     events = call.state.answers.run(_question(body, call), call.deadline, call.exchange.trace)

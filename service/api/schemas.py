@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StringConstraints
 from pydantic.alias_generators import to_camel
 
 MAX_QUERY_CHARS = 4000
 MAX_TOP_K = 20
 MAX_AUTHOR_CHARS = 200
 
-QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARS)]
-AuthorName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_AUTHOR_CHARS)]
+_NOT_BLANK = Field(json_schema_extra={"pattern": r"\S"})  # said to readers; stripping and min_length see to it
+QueryText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARS), _NOT_BLANK
+]
+AuthorName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_AUTHOR_CHARS), _NOT_BLANK
+]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 3.0 is the integer 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 
 
 class _Body(BaseModel):
@@ -35,14 +48,14 @@ class SearchRequest(_Body):
     """A query; an unknown key is an error, so that a misspelt filter can't be ignored."""
 
     query: QueryText
-    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K, strict=True)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K, strict=True), WHOLE] | None = None
     filters: Filters = Filters()
 
 
 class RagRequest(SearchRequest):
     """A question to answer."""
 
-    stream: bool | None = None
+    stream: StrictBool | None = None
 
 
 class Source(_Result):

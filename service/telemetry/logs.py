@@ -67,6 +67,8 @@ def configure(settings: Settings) -> None:
     # Clients log every request at INFO, with its address.
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("service").setLevel(logging.INFO)
+    # A sink that is down is said once (see span_sinks) and counted; the SDK would say it with every batch.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.api import middleware
 from service.app import create_app
 from service.errors import StageUnavailable, UpstreamThrottled
 from service.parts import Parts
@@ -82,6 +84,10 @@ async def test_search_returns_the_texts() -> None:
         (b"[" * 20_000, JSON, 422, "body: is not JSON that can be read"),
         (b'{"query": "\xff"}', JSON, 422, "body: is not JSON that can be read"),
         (b'{"query": ' + b"7" * 5000 + b"}", JSON, 422, "body: is not JSON that can be read"),
+        (b'{"query": "x", "query": "y"}', JSON, 422, "body: is no JSON: an object has a name twice"),
+        (b'{"query": "x", "filters": {"author": "a", "author": "b"}}', JSON, 422, "an object has a name twice"),
+        (b'{"query": "x", "topK": NaN}', JSON, 422, "NaN and Infinity are no numbers"),
+        (b'{"query": "x", "topK": 2.5}', JSON, 422, "topK: "),
         (b'{"query": "' + b"x" * 40_960 + b'"}', JSON, 413, "over 32768 bytes"),
     ],
 )
@@ -106,6 +112,34 @@ async def test_a_body_without_a_declared_length_is_cut_off_at_the_limit() -> Non
     async with client() as http:
         response = await http.post("/rag", content=endless(), headers=JSON)
     assert (response.status_code, response.json()["title"]) == (413, "Request body too large")
+
+
+async def test_a_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_S", 0.05)
+
+    async def slow() -> AsyncIterator[bytes]:
+        for byte in b'{"query": "x"}':
+            yield bytes([byte])
+            await asyncio.sleep(0.02)
+
+    store = FakeStore()
+    async with client(store=store) as http:
+        response = await http.post("/rag", content=slow(), headers=JSON)
+    assert (response.status_code, response.json()["title"]) == (408, "Request body too slow")
+    assert response.headers["connection"] == "close"
+    assert store.calls == []
+
+
+async def test_a_whole_number_may_be_written_with_a_point() -> None:
+    async with client() as http:
+        response = await http.post("/search", content=b'{"query": "x", "topK": 1.0}', headers=JSON)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/v1/models"])
+async def test_what_can_be_got_has_a_head(path: str) -> None:
+    async with client() as http:
+        assert (await http.head(path)).status_code == 200
 
 
 async def test_the_longest_legal_query_is_accepted() -> None:
