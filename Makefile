@@ -13,10 +13,12 @@ LOCK_EXTRAS := --extra service --extra infra --extra ops --extra local --extra d
 ACTIVATE := . tools/activate.sh
 READY := .venv/.ready
 CLOUDLAB ?= ../shared/cloudlab/run
+CHECKOV := .tools/checkov/.ready
+LAB := CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan $(CLOUDLAB)
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 .PHONY: setup
 setup: $(READY) ## the virtual environment, from the hashed locks
@@ -85,16 +87,32 @@ test-sagemaker: .venv-sagemaker/.ready ## the image addresses against the sagema
 	@.venv/bin/uv pip install --python .venv-sagemaker/bin/python --quiet --require-hashes -r requirements/sagemaker.txt
 	@touch $@
 
+# Two clouds side by side: an `up` mostly waits. What each prints comes in one piece, when it has ended.
 .PHONY: e2e
-e2e: tools ## end to end: the real engine and the real AWS provider on a cloud on loopback
-	@if test -x $(CLOUDLAB); then $(CLOUDLAB) bash -c '. tools/activate.sh && pytest tests/e2e -v'; \
+e2e: tools $(CHECKOV) ## end to end: the real engine and the real AWS provider on a cloud on loopback, scan included
+	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=2 --keep-going --output-sync=target e2e-dev e2e-others; \
 	else $(ACTIVATE) && pytest tests/e2e -v; fi
 
+.PHONY: e2e-dev
+e2e-dev: tools ## end to end, the stack `dev` alone: up, edited, deployed, rolled back, destroyed
+	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e/ecs_dev -v --durations=8'
+
+.PHONY: e2e-others
+e2e-others: tools $(CHECKOV) ## end to end, the other stacks: `prod` with the scan, variants, the policy pack
+	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e --ignore=tests/e2e/ecs_dev -v --durations=8'
+
+.PHONY: e2e-full
+e2e-full: tools ## every key of the stack config on the real engine, one by one, as a table; some 20 minutes
+	@$(LAB) bash -c '. tools/activate.sh && python -m tests.e2e.every_key'
+
 .PHONY: scan
-scan: tools ## checkov over the exported plan of the stack prod
-	@test -x .tools/checkov/bin/checkov || { $(PYTHON) -m venv .tools/checkov && .venv/bin/uv pip install -q --python .tools/checkov/bin/python checkov==3.3.30; }
-	@CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan \
-	$(CLOUDLAB) bash -c '. tools/activate.sh && pytest tests/e2e/test_ecs_prod.py -k scan -v'
+scan: tools $(CHECKOV) ## checkov over the exported plan of the stack prod
+	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e/test_ecs_prod.py -k scan -v'
+
+$(CHECKOV): requirements/checkov.txt | $(READY)
+	@test -x .tools/checkov/bin/python || $(PYTHON) -m venv .tools/checkov
+	@.venv/bin/uv pip install --python .tools/checkov/bin/python --quiet --require-hashes -r requirements/checkov.txt
+	@touch $@
 
 .PHONY: diagram
 diagram: $(READY) ## draw the ECS topology into docs/diagrams
@@ -113,4 +131,5 @@ locks: ## resolve the dependencies again
 	flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q"; \
 	printf 'aiohttp\n' | $$uv pip compile - $$flags -o requirements/driver.txt; \
 	printf 'hayhooks==2.1.0\nhaystack-ai\nnumpy\nonnxruntime\ntokenizers\n' | $$uv pip compile - $$flags -o requirements/peers.txt; \
+	printf 'checkov==3.3.30\n' | $$uv pip compile - $$flags -o requirements/checkov.txt; \
 	grep '^uv==' requirements/dev.txt | sed 's/ \\$$//' | $$uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/uv.txt

@@ -11,7 +11,7 @@ import json
 import struct
 import time
 from binascii import crc32
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,6 +118,7 @@ class FakeRuntime:
         part_bytes: size of a payload part; None leaves the container's writes whole.
         refusal: (status, code, message and more) that every call is answered with while it is set.
         broken_after: payload parts after which the stream breaks, and how: `cut`, or an exception's name.
+        keys: callers by access key, whose signatures are accepted.
         left: when a client was seen to leave before the end, on the monotonic clock.
     """
 
@@ -125,6 +126,7 @@ class FakeRuntime:
     part_bytes: int | None = None
     refusal: tuple[int, str, dict[str, Any]] | None = None
     broken_after: tuple[int, str] | None = None
+    keys: Mapping[str, Credentials] = field(default_factory=lambda: {KEYS.access_key: KEYS})
     calls: list[tuple[str, dict[str, str], dict[str, Any]]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
 
@@ -133,7 +135,7 @@ class FakeRuntime:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         self.calls.append((scope["path"], headers, json.loads(body)))
         refusal = self.refusal
-        if not _signed(scope["path"], headers, body):
+        if not self._signed(scope["path"], headers, body):
             refusal = (403, "InvalidSignatureException", {"message": "The request signature does not match."})
         if refusal:
             await _refuse(send, *refusal)
@@ -176,6 +178,19 @@ class FakeRuntime:
                 yield part(written[start : start + size])
                 count += 1
 
+    def _signed(self, path: str, headers: dict[str, str], body: bytes) -> bool:
+        """Sign the same request again and compare."""
+        fields = dict(part.strip().split("=", 1) for part in headers["authorization"].split(" ", 1)[1].split(","))
+        sent = {name: headers[name] for name in fields["SignedHeaders"].split(";")}
+        request = AWSRequest("POST", f"http://{headers['host']}{path}", data=body, headers=sent)
+        request.context["timestamp"] = headers["x-amz-date"]
+        caller, _, region, service, _ = fields["Credential"].split("/")
+        if caller not in self.keys:
+            return False
+        auth = SigV4Auth(self.keys[caller], service, region)
+        text = auth.string_to_sign(request, auth.canonical_request(request))
+        return service == "sagemaker" and bool(auth.signature(text, request) == fields["Signature"])
+
 
 async def _read(receive: Any) -> bytes:
     body, more = b"", True
@@ -189,15 +204,3 @@ async def _refuse(send: Any, status: int, code: str, fields: dict[str, Any]) -> 
     headers = [(b"content-type", b"application/json"), (b"x-amzn-errortype", f"{code}:http://internal/".encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(fields).encode()})
-
-
-def _signed(path: str, headers: dict[str, str], body: bytes) -> bool:
-    """Sign the same request again and compare."""
-    fields = dict(part.strip().split("=", 1) for part in headers["authorization"].split(" ", 1)[1].split(","))
-    names = fields["SignedHeaders"].split(";")
-    request = AWSRequest("POST", f"http://{headers['host']}{path}", data=body, headers={n: headers[n] for n in names})
-    request.context["timestamp"] = headers["x-amz-date"]
-    _, _, region, service, _ = fields["Credential"].split("/")
-    auth = SigV4Auth(KEYS, service, region)
-    text = auth.string_to_sign(request, auth.canonical_request(request))
-    return service == "sagemaker" and bool(auth.signature(text, request) == fields["Signature"])

@@ -23,6 +23,7 @@ LISTS = (
     ("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     ("ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     ("ecr", "describe_repositories", "repositories", "repositoryName"),
+    ("ecs", "describe_capacity_providers", "capacityProviders", "name"),
     ("ecs", "list_task_definitions", "taskDefinitionArns", ""),
     ("elasticache", "describe_replication_groups", "ReplicationGroups", "ReplicationGroupId"),
     ("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups", "CacheSubnetGroupName"),
@@ -35,7 +36,9 @@ LISTS = (
     ("s3", "list_buckets", "Buckets", "Name"),
     ("secretsmanager", "list_secrets", "SecretList", "ARN"),
     ("sns", "list_topics", "Topics", "TopicArn"),
+    ("ssm", "describe_parameters", "Parameters", "Name"),
 )
+ASKED = {"application-autoscaling": {"ServiceNamespace": "ecs"}, "ssm": {"MaxResults": 50}}
 
 
 def census(region: str) -> set[tuple[str, str]]:
@@ -43,8 +46,7 @@ def census(region: str) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for service, operation, key, field in LISTS:
         client: Any = boto3.client(service, region_name=region)
-        scope = {"ServiceNamespace": "ecs"} if service == "application-autoscaling" else {}
-        for entry in getattr(client, operation)(**scope)[key]:
+        for entry in getattr(client, operation)(**ASKED.get(service, {}))[key]:
             found.add((f"{service}.{key}", entry[field] if field else entry))
     found |= _with_states(region)
     kms = boto3.client("kms", region_name=region)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.conftest import library as library  # noqa: PLC0414 - a fixture
+
 REASON = "no cloud: run `make e2e` (the cloud on loopback), or set AWS_ENDPOINT_URL with Pulumi's AWS plugin installed"
 
 

@@ -7,13 +7,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import yaml
+
+from infra.config.plaintext import SECRET_PATHS
 
 ROOT = Path(__file__).parents[2]
 QUIET = "using pulumi-resource-"
@@ -65,10 +68,10 @@ class Stack:
             words += tuple(word for glob in self.excluded for word in ("--exclude", glob))
         return ["pulumi", *words, *([] if named else ["-s", self.name]), "--non-interactive"]
 
-    def set(self, path: str, value: object, *, secret: bool = False) -> None:
+    def set(self, path: str, value: object, *, secret: bool = False, file: Path | None = None) -> None:
         kind = ["--secret"] if secret else []
         text = value if isinstance(value, str) else json.dumps(value)
-        self.run("config", "set", *kind, "--path", f"rag-platform:{path}", text)
+        self.run("config", "set", *kind, "--path", f"rag-platform:{path}", text, *_of(file))
 
     def config(self) -> dict[str, Any]:
         return dict(yaml.safe_load(self.file.read_text())["config"])
@@ -80,12 +83,24 @@ class Stack:
         done = self.run("preview", "--expect-no-changes", "--diff", check=False)
         return done.returncode == 0
 
-    def steps(self) -> list[Step]:
+    def steps(self, file: Path | None = None) -> list[Step]:
         """What the next `up` would do: operation, type, logical name; the same is left out."""
-        plan = json.loads(self.run("preview", "--json").stdout)
+        plan = json.loads(self.run("preview", "--json", *_of(file)).stdout)
         found = [(step["op"], *step["urn"].rpartition("::")[::2]) for step in plan["steps"]]
         steps = [(op, urn.rpartition("$")[2].rpartition("::")[2], name) for op, urn, name in found]
         return sorted(step for step in steps if step[0] not in {"same", "read"} and not step[1].startswith("pulumi:"))
+
+    def what_if(self, values: Mapping[str, Any]) -> list[Step]:
+        """What the next `up` would do with these keys edited; the stack's own file stays as it is."""
+        file = self.folder / f"what-if-{uuid4().hex}.yaml"
+        document = yaml.safe_load(self.file.read_text())
+        secrets = {path: value for path, value in values.items() if is_secret(path)}
+        for path in values.keys() - secrets.keys():
+            lay(document["config"], f"rag-platform:{path}".split("."), values[path])
+        file.write_text(yaml.safe_dump(document))
+        for path, value in secrets.items():
+            self.set(path, value, secret=True, file=file)
+        return self.steps(file)
 
     def outputs(self) -> dict[str, Any]:
         return dict(json.loads(self.run("stack", "output", "--json").stdout))
@@ -112,6 +127,21 @@ class Stack:
                     how(psutil.Process(process.pid))
                     count = -1
             return process.wait(timeout=300)
+
+
+def is_secret(path: str) -> bool:
+    return path.startswith("secrets.") or path in SECRET_PATHS
+
+
+def lay(document: dict[str, Any], keys: Sequence[str], value: object) -> None:
+    """Set one nested key; sections on the way are made where they are missing."""
+    for key in keys[:-1]:
+        document = document.setdefault(key, {})
+    document[keys[-1]] = value
+
+
+def _of(file: Path | None) -> list[str]:
+    return [] if file is None else ["--config-file", str(file)]
 
 
 def interrupt_politely(engine: psutil.Process) -> None:

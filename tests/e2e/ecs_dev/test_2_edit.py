@@ -1,0 +1,44 @@
+"""Edits of the stack file: what each would change, and that an interrupted `up` of some is finished by the next."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.ecs_dev.cases import EDITS, HOLDS_DATA, THIRD_ZONE, short
+from tests.e2e.stack import Stack, Step, interrupt_politely
+
+AT_ONCE = 3  # a preview mostly waits
+
+
+@pytest.fixture(scope="module")
+def planned(stack: Stack) -> dict[str, set[Step]]:
+    """What the engine would do for each edit alone."""
+    edits = {**{name: values for name, (values, _) in EDITS.items()}, "network": THIRD_ZONE}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(edits, map(short, pool.map(stack.what_if, edits.values())), strict=True))
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_changes_only_what_it_should(planned: dict[str, set[Step]], edit: str) -> None:
+    assert planned[edit]
+    assert planned[edit] <= EDITS[edit][1]
+
+
+def test_a_third_zone_is_added_without_replacing_anything_that_holds_data(planned: dict[str, set[Step]]) -> None:
+    steps = planned["network"]
+    assert {name for op, _, name in steps if op == "create"} == {"public-2", "private-2"}
+    assert {op for op, _, _ in steps} == {"create", "update"}
+    assert not [kind for op, kind, _ in steps if op != "update" and kind in HOLDS_DATA]
+
+
+def test_an_up_that_is_interrupted_is_finished_by_the_next_one(stack: Stack) -> None:
+    stack.set("monitoring.errorRatePercent", 4)
+    stack.set("monitoring.p95Seconds", 8)
+    stack.set("monitoring.logRetentionDays", 90)
+    stack.set("budget.monthlyUsd", 400)
+    assert stack.interrupt("updated", 1, interrupt_politely) != 0
+    stack.run("cancel", "--yes", check=False)
+    stack.up()
+    assert stack.unchanged(), stack.log[-1]

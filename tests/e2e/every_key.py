@@ -1,0 +1,155 @@
+"""Every key of the stack config on the real engine: what setting it alone would change, printed as a table.
+
+    make e2e-full
+
+Keys and values are those of tests/infra/test_ecs_keys.py, whose golden file says what the program declares for each
+under mocks. Ends with 1 where the engine would leave out a declared change. Nothing is destroyed in the end: the cloud
+on loopback ends with the command.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from rich.console import Console
+
+from opsctl.output import write_table
+from tests.e2e.stack import Stack, Step
+from tests.infra.cloud_cases import DIGEST, GOLDEN, VENDORS
+from tests.infra.test_ecs_keys import EXAMPLES
+
+REGION = "eu-north-1"
+AT_ONCE = 3  # a preview mostly waits
+NAME = "prod-keys"
+SHOWN = 3
+REPLACES = {"replace", "create-replacement", "delete-replaced"}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one key does: on the engine, and as declared under mocks.
+
+    Attributes:
+        steps: sign, kind and name of each changed resource; `~` is an update or a replacement.
+        replaced: those that the engine would replace.
+        declared: of the golden file; None where it says `everything`.
+    """
+
+    key: str
+    operations: Counter[str]
+    steps: frozenset[str]
+    replaced: frozenset[str]
+    declared: frozenset[str] | None
+
+    @property
+    def missing(self) -> frozenset[str]:
+        return frozenset() if self.declared is None else self.declared - self.steps
+
+    @property
+    def more(self) -> frozenset[str]:
+        return frozenset() if self.declared is None else self.steps - self.declared
+
+
+def declared() -> dict[str, frozenset[str] | None]:
+    """Key -> signed resources; the provider's own inputs are no resource of the engine's plan."""
+    lines = (line.split(": ", 1) for line in (GOLDEN / "ecs-key-effects.txt").read_text().splitlines())
+    return {
+        key: None
+        if what == "everything"
+        else frozenset(each for each in what.split(", ") if each not in {"nothing", "~aws aws"})
+        for key, what in lines
+    }
+
+
+def effect(key: str, steps: list[Step], golden: frozenset[str] | None) -> Effect:
+    by_resource: dict[str, set[str]] = {}
+    for op, kind, name in steps:
+        if not kind.startswith("rag-platform:"):
+            resource = f"{kind.rpartition(':')[2]} {name.removeprefix(f'rag-platform-{NAME}-')}"
+            by_resource.setdefault(resource, set()).add(op)
+    kinds = {resource: "replace" if ops & REPLACES else min(ops) for resource, ops in by_resource.items()}
+    signs = {"create": "+", "delete": "-"}
+    return Effect(
+        key,
+        Counter(kinds.values()),
+        frozenset(f"{signs.get(op, '~')}{resource}" for resource, op in kinds.items()),
+        frozenset(resource for resource, op in kinds.items() if op == "replace"),
+        golden,
+    )
+
+
+def values(key: str) -> dict[str, Any]:
+    """What a user sets for the example of `key`: path -> value."""
+    example = EXAMPLES[key]
+    return dict(_paths(example)) if isinstance(example, dict) else {key: example}
+
+
+def _paths(part: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in part.items():
+        if isinstance(value, dict) and "secure" not in value:
+            yield from _paths(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value["secure"] if isinstance(value, dict) else value
+
+
+def brought_up(folder: Path) -> Stack:
+    """The stack `prod` with everything that its keys can change."""
+    route53: Any = boto3.client("route53", region_name=REGION)
+    for zone in ("example.com", "example.org"):
+        route53.create_hosted_zone(Name=zone, CallerReference=zone)
+    stack = Stack(NAME, folder)
+    stack.create("prod")
+    for name in VENDORS:
+        stack.set(f"secrets.{name}", f"planted-{name}", secret=True)
+    stack.set("retrieval.url", "https://vectors.example.com:6333")
+    stack.set("scaling.schedule.timezone", "UTC")
+    stack.set("service.image", DIGEST)
+    stack.up()
+    return stack
+
+
+def row(each: Effect) -> tuple[str, ...]:
+    operations = ", ".join(f"{count} {op}" for op, count in sorted(each.operations.items())) or "nothing"
+    compared = "everything" if each.declared is None else "as declared"
+    if each.missing or each.more:
+        compared = "; ".join(
+            f"{len(them)} {word}: {_some(them)}"
+            for word, them in (("missing", each.missing), ("more", each.more))
+            if them
+        )
+    return each.key, operations, ", ".join(sorted(each.replaced)) or "-", compared
+
+
+def _some(them: frozenset[str]) -> str:
+    return ", ".join(sorted(them)[:SHOWN]) + (" ..." if len(them) > SHOWN else "")
+
+
+def main() -> int:
+    golden = declared()
+    console = Console(width=200, highlight=False, markup=False)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        stack = brought_up(Path(folder))
+
+        def tried(key: str) -> Effect:
+            found = effect(key, stack.what_if(values(key)), golden[key])
+            console.print(f"{key}: {', '.join(row(found)[1:])}", style="dim")
+            return found
+
+        effects = list(pool.map(tried, EXAMPLES))
+    console.print()
+    write_table(console, ("key", "operations", "replaced", "against the golden list"), [row(each) for each in effects])
+    incomplete = [each.key for each in effects if each.missing]
+    console.print(f"\n{len(effects)} keys on the engine; a declared change is missing for {incomplete or 'none'}")
+    return bool(incomplete)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
