@@ -23,7 +23,6 @@ LISTS = (
     ("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     ("ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     ("ecr", "describe_repositories", "repositories", "repositoryName"),
-    ("ecs", "describe_capacity_providers", "capacityProviders", "name"),
     ("ecs", "list_task_definitions", "taskDefinitionArns", ""),
     ("elasticache", "describe_replication_groups", "ReplicationGroups", "ReplicationGroupId"),
     ("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups", "CacheSubnetGroupName"),

@@ -21,8 +21,7 @@ from infra.config.plaintext import SECRET_PATHS
 ROOT = Path(__file__).parents[2]
 QUIET = "using pulumi-resource-"
 # a busy emulator drops a connection after it did what was asked; the provider then asks again and is told off
-DROPPED = ("use of closed network connection", "Resource.AlreadyAssociated")
-AGAIN = "once more"
+DROPPED = ("use of closed network connection", "Resource.AlreadyAssociated", "InvalidPermission.NotFound")
 Step = tuple[str, str, str]
 
 
@@ -46,20 +45,19 @@ class Stack:
         self.run("stack", "init", self.name)
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False)
-        text = done.stdout + done.stderr
-        self.log.append(text)
-        if (
-            done.returncode
-            and words[0] == "up"
-            and any(each in text for each in DROPPED)
-            and self.log[-2:-1] != [AGAIN]
-        ):
-            self.log.append(AGAIN)  # a user types `up` again
-            return self.run(*words, check=check)
+        done = self._once(*words)
+        if words[0] in {"up", "destroy"} and dropped(done):
+            self._once("refresh", "--yes", "--skip-preview")  # as a user does before typing it again
+            done = self._once(*words)
         if check and done.returncode:
+            text = done.stdout + done.stderr
             lines = [line for line in text.splitlines() if line.strip() and QUIET not in line]
             raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}:\n" + "\n".join(lines[-60:]))
+        return done
+
+    def _once(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(self.command(*words), cwd=self.folder, capture_output=True, text=True, check=False)
+        self.log.append(done.stdout + done.stderr)
         return done
 
     def command(self, *words: str) -> list[str]:
@@ -127,6 +125,11 @@ class Stack:
                     how(psutil.Process(process.pid))
                     count = -1
             return process.wait(timeout=300)
+
+
+def dropped(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a command failed of a connection that the emulator dropped."""
+    return done.returncode != 0 and any(each in done.stdout + done.stderr for each in DROPPED)
 
 
 def is_secret(path: str) -> bool:
