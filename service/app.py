@@ -8,12 +8,14 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 
 from service import settings as environment
 from service.access.opening import open_access
 from service.api import errors, health, openai, rag, security_schemes
 from service.api.auth import Gate
 from service.api.middleware import Bounded, JsonBody, RequestContext
+from service.api.security_headers import SecurityHeaders
 from service.api.state import State
 from service.errors import StartupError
 from service.parts import Parts, open_parts
@@ -71,6 +73,15 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
     app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=answering(rag.router, openai.router))
     app.add_middleware(Gate)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id"],
+            expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
+        )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestContext, telemetry=telemetry)
     return app
 

@@ -29,7 +29,9 @@ from service.resilience.budgets import LINGER_S
 _URL = TypeAdapter(HttpUrl)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-UsdPerMtok = Annotated[tuple[Annotated[Decimal, Field(ge=0)], Annotated[Decimal, Field(ge=0)]], NoDecode]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[a-z0-9.-]+(:[0-9]+)?)$")]
+Usd = Annotated[Decimal, Field(ge=0)]
+UsdPerMtok = Annotated[tuple[Usd, Usd] | None, NoDecode]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -86,11 +88,13 @@ class Settings(BaseSettings):
     usd_per_hour: Annotated[Decimal, Field(gt=0)] | None = Field(
         None, description="spend per key, unless the key says otherwise"
     )
-    generation_usd_per_mtok: UsdPerMtok | None = Field(
+    generation_usd_per_mtok: UsdPerMtok = Field(
         None, description="price of the generator's tokens, per million: <input>,<output>; default: OpenAI's list"
     )
-    query_model_usd_per_mtok: UsdPerMtok | None = Field(None, description="the same for the query model")
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    query_model_usd_per_mtok: UsdPerMtok = Field(None, description="the same for the query model")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (), description="https://host[:port], comma-separated: pages that may call from a browser; none unless set"
+    )
 
     # emergency switches and telemetry
     switches_from: str | None = Field(None, description="which stages are off: SSM parameter `ssm:/name`, or a file")

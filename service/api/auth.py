@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from service.api.errors import refuse
+from service.api.paths import is_open
 from service.errors import RagError
 
 if TYPE_CHECKING:
@@ -13,12 +14,6 @@ if TYPE_CHECKING:
     from service.access.caller import Caller
     from service.access.opening import Access
     from service.telemetry import Exchange
-
-# Load balancers and orchestrators carry no key; what these say is no secret.
-OPEN_PATHS = frozenset({"/livez", "/readyz", "/health"})
-# Served only where RAG_DOCS says so. The page is read by a browser, which can't send a key before it is typed there.
-DOCS_PATHS = frozenset({"/docs", "/docs/oauth2-redirect", "/openapi.json"})
-DOCS_FILES = "/static-offline-docs/"
 
 
 class Gate:
@@ -44,8 +39,3 @@ async def _admitted(scope: Scope) -> Caller:
     exchange.key = caller.name
     await access.quotas.admit(caller)
     return caller
-
-
-def is_open(path: str) -> bool:
-    """Whether a path answers without a credential."""
-    return path in OPEN_PATHS or path in DOCS_PATHS or path.startswith(DOCS_FILES)

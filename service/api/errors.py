@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from service.api import security_headers
 from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
 from service.errors import BadRequest, RagError, StageUnavailable, Unauthenticated
 from service.telemetry import Exchange
@@ -161,4 +162,7 @@ def unexpected(exc: Exception, request_id: str) -> Problem:
 
 
 async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
-    return _answer(request, unexpected(exc, request_id(request)))
+    """Answered outside all other middleware, so it carries their headers itself."""
+    always = {name.decode(): value.decode() for name, value in security_headers.headers(request.url.path)}
+    known = request_id(request)
+    return _answer(request, unexpected(exc, known), always | {"X-Request-Id": known})

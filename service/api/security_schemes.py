@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.api.auth import is_open
+from service.api.paths import is_open
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

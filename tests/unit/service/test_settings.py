@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from service import settings
@@ -98,6 +100,12 @@ def test_no_aws_credential_is_a_setting() -> None:
             {"RAG_SERVED_BY": "edge", "RAG_QUERY_MODEL": "openai", "OPENAI_API_KEY": "k", "RAG_FALLBACK": "sagemaker"},
             "RAG_PRIVACY=local-only lets no query leave: set RAG_QUERY_MODEL=none, RAG_FALLBACK=none",
         ),
+        ({"RAG_CORS_ORIGINS": "https://a.example/path"}, "RAG_CORS_ORIGINS: .*match pattern"),
+        ({"RAG_CORS_ORIGINS": "null"}, "RAG_CORS_ORIGINS: .*match pattern"),
+        ({"RAG_GENERATION_USD_PER_MTOK": "1"}, "RAG_GENERATION_USD_PER_MTOK: .*Field required"),
+        ({"RAG_GENERATION_USD_PER_MTOK": "1,2,3"}, "RAG_GENERATION_USD_PER_MTOK: .*at most 2"),
+        ({"RAG_QUERY_MODEL_USD_PER_MTOK": "-1,2"}, "RAG_QUERY_MODEL_USD_PER_MTOK: .*greater than or equal to 0"),
+        ({"RAG_USD_PER_HOUR": "0"}, "RAG_USD_PER_HOUR: .*greater than 0"),
         ({"RAG_HOST": "0.0.0.0"}, "RAG_AUTH must be said where RAG_HOST is not a loopback address"),  # noqa: S104
         ({"RAG_HOST": "service.internal"}, "RAG_AUTH must be said where RAG_HOST is not a loopback address"),
         ({"RAG_DEADLINE_S": "120"}, "RAG_GRACEFUL_S must be 2 s or more above RAG_DEADLINE_S"),
@@ -113,3 +121,10 @@ def test_what_could_not_work_is_refused_at_start(
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
 def test_on_loopback_nobody_need_say_who_may_call(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     assert load(monkeypatch, QDRANT_CLOUD_URL="https://q", RAG_HOST=host).auth is None
+
+
+def test_prices_and_origins_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"RAG_GENERATION_USD_PER_MTOK": "0.15, 0.6", "RAG_CORS_ORIGINS": "https://a.example, http://localhost:3000"}
+    read = load(monkeypatch, QDRANT_CLOUD_URL="https://q", **told)
+    assert read.generation_usd_per_mtok == (Decimal("0.15"), Decimal("0.6"))
+    assert read.cors_origins == ("https://a.example", "http://localhost:3000")
