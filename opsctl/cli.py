@@ -32,6 +32,11 @@ COMMANDS = {
     "image": ("opsctl.commands.image:image", "Push the container image of a stack, write its digest into its config."),
     "cost-report": ("opsctl.commands.cost_report:cost_report", "Say what a stack costs in a month, line by line."),
     "model": ("opsctl.commands.model:model", "Copy a model's weights into the bucket of a stack."),
+    "deploy-endpoint": (
+        "opsctl.commands.deploy_endpoint:deploy_endpoint",
+        "Bring the model endpoint of a stack to its config.",
+    ),
+    "endpoint": ("opsctl.commands.endpoint:endpoint", "Roll back or delete the model endpoint of a stack."),
     "doctor": ("opsctl.commands.doctor:doctor", "Say what this machine lacks, and the command that fixes it."),
 }
 """Command -> (where its click command is, what the group's help says of it)."""

@@ -104,3 +104,24 @@ def deployment_options(command: AnyCommand) -> AnyCommand:
     ):
         command = option(command)
     return command
+
+
+def endpoint_run_options(command: AnyCommand) -> AnyCommand:
+    """What all commands that change a model endpoint have in common."""
+    for option in reversed(
+        (
+            click.option("-s", "--stack", required=True, help="The stack that owns the endpoint."),
+            click.option("-y", "--yes", is_flag=True, help="Don't ask before changing it."),
+            click.option(
+                "--timeout",
+                "limit_s",
+                type=click.FloatRange(min=0, min_open=True),
+                callback=_finite,
+                default=3600,
+                show_default=True,
+                help="Seconds that all of it may take; afterwards the same command goes on from there.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command

@@ -57,8 +57,13 @@ def endpoint_spec(cfg: StackConfig, delivery: Delivery, image: str, source: Sour
         vpc=_vpc(given),
         isolated=isinstance(weights, BucketModel),
         thresholds=Thresholds(latency_s=cfg.service.deadline_seconds),
-        tags={**(delivery.cost_tags or {}), STACK_TAG: cfg.stack, ENDPOINT_TAG: asked.endpoint},
+        tags=ownership(cfg.stack, asked.endpoint, delivery),
     )
+
+
+def ownership(stack: str, endpoint: str, delivery: Delivery) -> dict[str, str]:
+    """The tags of everything that an endpoint consists of: whose it is, and what the bill is split by."""
+    return {**(delivery.cost_tags or {}), STACK_TAG: stack, ENDPOINT_TAG: endpoint}
 
 
 def _source(model: str) -> Source:

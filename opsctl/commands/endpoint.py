@@ -1,0 +1,18 @@
+"""`opsctl endpoint`: what is done with a model endpoint that is there."""
+
+from __future__ import annotations
+
+import click
+
+from opsctl.commands.endpoint_delete import delete
+from opsctl.commands.endpoint_rollback import rollback
+
+
+@click.group("endpoint", commands=[rollback, delete])
+def endpoint() -> None:
+    """Work on the model endpoint of a stack; `opsctl deploy-endpoint` makes it.
+
+    \b
+    Example:
+      opsctl endpoint rollback --stack prod
+    """  # noqa: D301 - click reads \b

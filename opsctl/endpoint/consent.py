@@ -1,0 +1,41 @@
+"""The operator's yes, before an endpoint is changed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from opsctl.endpoint.steps import told
+from opsctl.errors import NotUsable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from opsctl.endpoint.run import Report
+
+
+def ask(talk: Console, *, yes: bool) -> Callable[[Report], None]:
+    """Give a function that shows what was changed by others and what would be done, and returns if it may be.
+
+    It asks on a terminal; without one, only `yes` will do.
+    """
+
+    def consent(report: Report) -> None:
+        for difference in report.drift:
+            talk.print(f"drift: {difference}; somebody changed it, this run puts it right")
+        talk.print(f"endpoint {report.endpoint} of stack {report.stack}:")
+        for step in report.steps:
+            talk.print(f"  {told(step)}")
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise NotUsable(
+                "there is no terminal to ask for consent on", next_step="read the plan (--dry-run), then give --yes"
+            )
+        click.confirm("Do this?", abort=True, err=True)
+
+    return consent

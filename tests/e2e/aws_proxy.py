@@ -1,0 +1,122 @@
+"""A proxy in front of the cloud: counts and names calls, refuses some, holds states, and kills a caller at its nth."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+DROPPED = {"content-length", "connection", "date", "server"}  # the proxy's own server writes these
+MUTATING = ("Create", "Update", "Delete", "Put", "Register", "Deregister", "Add", "Remove", "Set")
+S3 = {"PUT": "PutObject", "GET": "GetObject", "DELETE": "DeleteObject", "HEAD": "HeadObject"}
+
+
+@dataclass
+class Refusal:
+    """An operation (`*` for every mutating one) is answered with an error so many times each."""
+
+    operation: str
+    times: int
+    code: str
+    status: int
+    message: str = "injected by a test"
+    used: dict[str, int] = field(default_factory=dict)
+
+    def hits(self, operation: str) -> bool:
+        if operation != self.operation and not (self.operation == "*" and is_mutating(operation)):
+            return False
+        self.used[operation] = self.used.get(operation, 0) + 1
+        return self.used[operation] <= self.times
+
+
+def is_mutating(operation: str) -> bool:
+    return operation.startswith(MUTATING)
+
+
+@dataclass
+class AwsProxy:
+    """One ASGI app; `kill` is called after the `kill_after`th mutating call was done, before it is answered."""
+
+    upstream: str
+    calls: list[str] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)
+    kill_after: int | None = None
+    kill: Callable[[], None] = lambda: None
+    http: httpx.AsyncClient | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def mutating(self) -> list[str]:
+        """Mutating calls that reached the cloud or were refused in its place."""
+        return [each for each in self.calls if is_mutating(each)]
+
+    def forget(self) -> None:
+        self.calls, self.refusals, self.held, self.kill_after = [], [], {}, None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = await _read(receive)
+        headers = [(name.decode(), value.decode()) for name, value in scope["headers"]]
+        operation = _operation(scope, dict(headers), body)
+        with self.lock:
+            self.calls.append(operation)
+            count = len(self.mutating) if is_mutating(operation) else 0
+            refusal = next((each for each in self.refusals if each.hits(operation)), None)
+        if refusal is not None:
+            await _answer(send, refusal.status, *_error(refusal, operation))
+            return
+        if self.http is None:
+            self.http = httpx.AsyncClient(base_url=self.upstream, trust_env=False, timeout=60)
+        path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        said = await self.http.request(scope["method"], path, headers=headers, content=body)
+        if self.kill_after is not None and count == self.kill_after:
+            self.kill()
+            return
+        content = self._held(operation, said.content)
+        kept = [(name, value) for name, value in said.headers.items() if name not in DROPPED]
+        await _answer(send, said.status_code, kept, content)
+
+    def _held(self, operation: str, content: bytes) -> bytes:
+        """What is described, with the state that a test holds it in."""
+        if operation not in self.held:
+            return content
+        document = json.loads(content)
+        field_name = "EndpointStatus" if operation == "DescribeEndpoint" else "InferenceComponentStatus"
+        return json.dumps({**document, field_name: self.held[operation]}).encode()
+
+
+def _operation(scope: Any, headers: dict[str, str], body: bytes) -> str:
+    if target := headers.get("x-amz-target"):
+        return target.rpartition(".")[2]
+    if "/operation/" in scope["path"]:
+        return str(scope["path"].rpartition("/")[2])
+    if body.startswith(b"Action="):
+        return body.partition(b"&")[0].removeprefix(b"Action=").decode()
+    return S3[scope["method"]]
+
+
+def _error(refusal: Refusal, operation: str) -> tuple[list[tuple[str, str]], bytes]:
+    if operation in S3.values():
+        text = f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error>"
+        return [("content-type", "application/xml")], text.encode()
+    document = {"__type": refusal.code, "message": refusal.message, "Error": {"Code": refusal.code}}
+    kind = "application/x-amz-json-1.1"
+    return [("content-type", kind), ("x-amzn-errortype", refusal.code)], json.dumps(document).encode()
+
+
+async def _read(receive: Any) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
+async def _answer(send: Any, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": content})
