@@ -129,7 +129,6 @@ locks: ## resolve the dependencies again
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local --extra torch --extra dev --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/torch.txt; \
 	printf 'pytest\n' | $$uv pip compile pyproject.toml - --universal --python-version 3.11 --extra ops --extra sagemaker --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/sagemaker.txt; \
 	flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q"; \
-	printf 'aiohttp\n' | $$uv pip compile - $$flags -o requirements/driver.txt; \
 	printf 'hayhooks==2.1.0\nhaystack-ai\nnumpy\nonnxruntime\ntokenizers\n' | $$uv pip compile - $$flags -o requirements/peers.txt; \
 	printf 'checkov==3.3.30\n' | $$uv pip compile - $$flags -o requirements/checkov.txt; \
 	grep '^uv==' requirements/dev.txt | sed 's/ \\$$//' | $$uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/uv.txt

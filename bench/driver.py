@@ -1,4 +1,4 @@
-"""Closed-loop load: a job as JSON on stdin, what it saw on stdout. Runs in the environment of driver.txt."""
+"""Closed-loop load for costs per request: a job as JSON on stdin, its result on stdout. opsctl.load is open-model."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def drive(
         "limitS": limit_s,
     }
     done = subprocess.run(
-        [venv("driver"), Path(__file__).with_name("driver.py")],
+        [sys.executable, Path(__file__).with_name("driver.py")],
         input=json.dumps(job),
         capture_output=True,
         text=True,

@@ -27,6 +27,10 @@ COMMANDS = {
         "opsctl.commands.smoke_test:smoke_test",
         "Ask the deployed service a real question; judge the answer.",
     ),
+    "load-test": (
+        "opsctl.commands.load_test:load_test",
+        "Send requests at the times of a schedule; report latencies and refusals.",
+    ),
     "deploy": ("opsctl.commands.deploy:deploy", "Bring a stack to its config; prove that it runs what was asked for."),
     "rollback": ("opsctl.commands.rollback:rollback", "Go back to an earlier image; prove that it runs."),
     "image": ("opsctl.commands.image:image", "Push the container image of a stack, write its digest into its config."),

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 AnyCommand = TypeVar("AnyCommand", bound="Callable[..., Any]")
 
 
-def _http_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def http_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Callback of an option that takes a service's address."""
     if value is None:
         return None
     try:
@@ -52,7 +53,7 @@ def output_option(command: AnyCommand) -> AnyCommand:
 
 def url_option(command: AnyCommand) -> AnyCommand:
     """`--url`, checked."""
-    return click.option("--url", callback=_http_url, help="Test this address instead of the stack's.")(command)
+    return click.option("--url", callback=http_url, help="Test this address instead of the stack's.")(command)
 
 
 def golden_option(command: AnyCommand) -> AnyCommand:

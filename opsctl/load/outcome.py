@@ -1,0 +1,51 @@
+"""How a request ended, in the classes that a load test counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Each request has exactly one."""
+
+    OK = "ok"
+    DEGRADED = "degraded"  # 200 that says which stage was done without
+    RATE_LIMITED = "429"
+    OVERLOADED = "503"
+    OTHER = "other"
+    TIMEOUT = "timeout"
+    CONNECT_ERROR = "connectError"
+    CUT = "cut"  # the connection broke, a stream ended without `done`, or said `error`
+    UNSENT = "unsent"  # the driver's own bound on open requests was reached
+
+
+GOOD = frozenset({Outcome.OK, Outcome.DEGRADED})
+REFUSED = frozenset({Outcome.RATE_LIMITED, Outcome.OVERLOADED})
+_BY_STATUS = {429: Outcome.RATE_LIMITED, 503: Outcome.OVERLOADED}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What one request came to.
+
+    Attributes:
+        first_token_s: on the event loop's clock; None unless a stream brought a token.
+        cached: the answer says that it was kept.
+    """
+
+    outcome: Outcome
+    first_token_s: float | None = None
+    cached: bool = False
+
+
+def of_status(status: int) -> Outcome:
+    """The outcome of a status that is no success."""
+    return _BY_STATUS.get(status, Outcome.OTHER)
+
+
+def of_answer(body: object, first_token_s: float | None = None) -> Ending:
+    """The ending of a whole answer, from what it says of itself."""
+    said = body if isinstance(body, dict) else {}
+    outcome = Outcome.DEGRADED if said.get("degraded") else Outcome.OK
+    return Ending(outcome, first_token_s, cached=bool(said.get("cached")))
