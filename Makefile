@@ -67,6 +67,10 @@ test: tools ## the whole test suite that needs no cloud
 fuzz: $(READY) ## five minutes of random requests against the served contract
 	@$(ACTIVATE) && FUZZ_SECONDS=300 pytest tests/system/test_fuzz.py -k with_a_key -q
 
+.PHONY: faults
+faults: $(READY) ## thirty faults of what the service depends on, and what its callers see then; figures into bench/results
+	@$(ACTIVATE) && pytest tests/faults -q --fault-report bench/results/faults.json
+
 .PHONY: test-torch
 test-torch: .venv-torch/.ready ## the int8 embedder against the reference through PyTorch (a 5 GB environment of its own)
 	@.venv-torch/bin/python -m pytest tests/torch -s -p no:cacheprovider

@@ -29,6 +29,10 @@ class Running:
     port: int
     process: subprocess.Popen[bytes]
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def connections(self) -> int:
         """Sockets that clients hold open to it now."""
         held = psutil.Process(self.process.pid).net_connections("tcp")
@@ -108,6 +112,23 @@ def mongo_server(folder: Path) -> Iterator[Running]:
     files = ["--log-file", folder / "nx.log", "--pid-file", folder / "nx.pid"]
     with running([binary, "--db", "memory", "--port", str(port), *files], port) as server:
         yield server
+
+
+@contextmanager
+def service(settings: Mapping[str, object], *prefix: str) -> Iterator[Running]:
+    """The service on a free port with `settings` as its environment, once it is ready; `prefix` starts it."""
+    port = free_port()
+    known = {"RAG_PORT": port, "RAG_METRICS_PORT": 0}
+    environment = [f"{name}={value}" for name, value in (known | dict(settings)).items()]
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success
+        except httpx.TransportError:  # it listens before it answers
+            return False
+
+    with running([*prefix, "env", *environment, sys.executable, "-m", "service"], port, ready=ready) as process:
+        yield process
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class RedisCache:
 
 async def _release(lock: Lock) -> None:
     """Give up the lock where it is still ours; on an error it expires by itself, and the answer is not harmed."""
-    with suppress(RedisError):
+    with suppress(RedisError, RuntimeError):
         await lock.release()
 
 

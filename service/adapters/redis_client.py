@@ -52,5 +52,6 @@ def translated(stage: str) -> Iterator[None]:
         yield
     except (AuthenticationError, AuthorizationError) as exc:
         raise StageUnavailable(stage, "Redis refused the user or its password; correct RAG_REDIS_URL") from exc
-    except RedisError as exc:
+    # RuntimeError is uvloop's word for a connection that was reset while nobody used it; redis-py lets it through.
+    except (RedisError, RuntimeError) as exc:
         raise StageUnavailable(stage, f"Redis gave no answer ({type(exc).__name__}); is it up?") from exc

@@ -44,12 +44,12 @@ async def within(deadline: Deadline, work: Awaitable[T], *, stage: str, limit_s:
         DeadlineExceeded: the request's own time ran out.
         StageUnavailable: the stage's limit ran out first.
     """
-    allowed = deadline.remaining_s() if limit_s is None else deadline.cap(limit_s)
+    ending = _Ending.of(deadline, stage, limit_s)
     try:
-        async with asyncio.timeout(allowed):
+        async with asyncio.timeout(ending.after_s):
             return await work
     except TimeoutError as exc:
-        raise _ended(deadline, stage, limit_s) from exc
+        raise ending.error() from exc
 
 
 class Waits:
@@ -107,17 +107,36 @@ class Waits:
         self._timer.cancel()
 
     def _armed(self, limit_s: float) -> asyncio.TimerHandle:
-        allowed = self._deadline.cap(max(0.0, self._began + limit_s - time.monotonic()))
-        return asyncio.get_running_loop().call_later(allowed, self._expire, limit_s)
+        used_s = time.monotonic() - self._began
+        ending = _Ending.of(self._deadline, self._stage, limit_s, used_s=used_s)
+        return asyncio.get_running_loop().call_later(ending.after_s, self._expire, ending)
 
-    def _expire(self, limit_s: float) -> None:
-        self._ended = _ended(self._deadline, self._stage, limit_s)
+    def _expire(self, ending: _Ending) -> None:
+        self._ended = ending.error()
         if self._task is not None:
             self._cancelled = True
             self._task.cancel()
 
 
-def _ended(deadline: Deadline, stage: str, limit_s: float | None) -> DeadlineExceeded | StageUnavailable:
-    if limit_s is None or deadline.remaining_s() <= 0:
-        return DeadlineExceeded(f"the request's {deadline.total_s:g} s are used up in stage {stage}")
-    return StageUnavailable(stage, f"no answer within {limit_s:g} s")
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """Which limit ends a wait, known when it begins: an event loop's timer may fire a moment early."""
+
+    after_s: float
+    deadline: Deadline
+    stage: str
+    limit_s: float | None
+
+    @classmethod
+    def of(cls, deadline: Deadline, stage: str, limit_s: float | None, *, used_s: float = 0.0) -> _Ending:
+        """The stage's limit, unless there is none or the deadline comes first."""
+        remaining_s = deadline.remaining_s()
+        if limit_s is None or remaining_s <= limit_s - used_s:
+            return cls(remaining_s, deadline, stage, None)
+        return cls(max(0.0, limit_s - used_s), deadline, stage, limit_s)
+
+    def error(self) -> DeadlineExceeded | StageUnavailable:
+        """What to say then."""
+        if self.limit_s is None:
+            return DeadlineExceeded(f"the request's {self.deadline.total_s:g} s are used up in stage {self.stage}")
+        return StageUnavailable(self.stage, f"no answer within {self.limit_s:g} s")
