@@ -19,12 +19,15 @@ from botocore.config import Config
 from pydantic import SecretStr
 
 from service import adapters
+from service.access.windows import Window
 from service.adapters import (
     llamacpp,
     mongo,
+    oidc_provider,
     openai_models,
     qdrant,
     redis_cache,
+    redis_windows,
     sagemaker,
     secrets_manager,
     service_url,
@@ -32,9 +35,11 @@ from service.adapters import (
 )
 from service.adapters.llamacpp import LlamaCpp
 from service.adapters.mongo import MongoDocuments
+from service.adapters.oidc_provider import OidcProvider
 from service.adapters.openai_models import OpenAIGenerator, OpenAIQueryModel
 from service.adapters.qdrant import QdrantStore
 from service.adapters.redis_cache import RedisCache
+from service.adapters.redis_windows import RedisWindows
 from service.adapters.sagemaker import SageMaker
 from service.adapters.secrets_manager import Secret
 from service.adapters.service_url import ServiceUrl
@@ -109,6 +114,17 @@ async def kept(port: int) -> None:
         await cache.get("key")
 
 
+async def counted(port: int) -> None:
+    url = SecretStr(f"redis://127.0.0.1:{port}")
+    async with aclosing(RedisWindows.open(url, connections=2, timeout_s=LIMIT_S)) as windows:
+        await windows.take(Window("key", span_s=60, limit=1), 1)
+
+
+async def issuer_keys(port: int) -> None:
+    async with aclosing(OidcProvider.open(f"http://127.0.0.1:{port}")) as provider:
+        await provider.key_set()
+
+
 def openai(port: int) -> openai_models.openai.AsyncOpenAI:
     return openai_models.open_client(
         api_key=SecretStr("sk-test"), base_url=f"http://127.0.0.1:{port}/v1", connections=2, read_timeout_s=LIMIT_S
@@ -167,6 +183,8 @@ CALLS = {
     "Qdrant": (qdrant, search, 1),
     "MongoDB": (mongo, author, DRIVERS_OWN),
     "Redis": (redis_cache, kept, 1),
+    "Redis for limits": (redis_windows, counted, 1),
+    "OpenID provider": (oidc_provider, issuer_keys, 1),
     "OpenAI as query model": (openai_models, openai_query_model, 1),
     "OpenAI as generator": (openai_models, openai_generator, 1),
     "llama.cpp": (llamacpp, llama_cpp, 1),
@@ -176,14 +194,15 @@ CALLS = {
     "Secrets Manager": (secrets_manager, secret, 1),
 }
 CLIENTS = {"boto3", "botocore", "httpx", "httpx2", "jwt", "openai", "pymongo", "qdrant_client", "redis"}
-CALLS_NOBODY = {"http_failure", "llamacpp_server"}  # what reads errors, and a server's start
+NOT_A_CALL = {"http_failure", "llamacpp_server", "redis_client"}  # reads errors, starts a server, opens for two others
 
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (llamacpp, openai_models, sagemaker, service_url, ssm_parameter):
+    for module in (llamacpp, oidc_provider, openai_models, sagemaker, service_url, ssm_parameter):
         monkeypatch.setattr(module, "CONNECT_S", LIMIT_S)
     monkeypatch.setattr(ssm_parameter, "READ_S", LIMIT_S)
+    monkeypatch.setattr(oidc_provider, "TOTAL_S", LIMIT_S)
     short = secrets_manager.CONFIG.merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
     monkeypatch.setattr(secrets_manager, "CONFIG", short)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
@@ -216,4 +235,4 @@ def test_every_adapter_that_imports_a_client_is_in_the_table() -> None:
         if CLIENTS & {name.partition(".")[0] for name in plain | members}:
             importing.add(path.stem)
     walked = {module.__name__.rpartition(".")[2] for module, _, _ in CALLS.values()}
-    assert importing - CALLS_NOBODY == walked
+    assert importing - NOT_A_CALL == walked
