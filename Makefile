@@ -119,8 +119,8 @@ $(CHECKOV): requirements/checkov.txt | $(READY)
 	@touch $@
 
 .PHONY: diagram
-diagram: $(READY) ## draw the ECS topology into docs/diagrams
-	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml > docs/diagrams/ecs.mmd
+diagram: $(READY) ## draw the ECS topology into docs/topologies.md
+	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml docs/topologies.md
 
 .PHONY: bench
 bench: $(READY) ## paired benchmarks, JSON into bench/results

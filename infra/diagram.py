@@ -1,4 +1,4 @@
-"""Draws a topology from what it declares: `python -m infra.diagram STACK_FILE` prints Mermaid.
+"""Draws a topology from what it declares: `python -m infra.diagram STACK_FILE DOCUMENT` puts Mermaid into a document.
 
 A box is a component with the resources that it makes; an arrow points at what a component needs. Runs offline.
 """
@@ -16,8 +16,6 @@ from infra import config, offline
 from infra.config.phases import with_second_phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from infra.config import StackConfig
     from infra.offline import Declared, Program
 
@@ -35,7 +33,7 @@ def mermaid(program: Program) -> str:
         home = _home(resource, by_urn, boxes)
         if not resource.custom or home is None:
             continue
-        members[home][resource.type.rpartition(":")[2]] += 1
+        members[home][_kind(resource)] += 1
         needed = {_home(by_urn[urn], by_urn, boxes) for urn in resource.depends_on if urn in by_urn}
         arrows |= {(home, other) for other in needed if other is not None and other != home}
     kept = {urn: counted for urn, counted in members.items() if counted}
@@ -50,7 +48,7 @@ def _is_box(resource: Declared) -> bool:
 
 
 def _kind(resource: Declared) -> str:
-    return resource.type.rpartition(":")[2]
+    return "GeneratedToken" if resource.type.endswith("dynamic:Resource") else resource.type.rpartition(":")[2]
 
 
 def _home(resource: Declared, by_urn: dict[str, Declared], boxes: dict[str, Declared]) -> str | None:
@@ -80,11 +78,24 @@ def draw(stack_file: Path) -> str:
     return mermaid(offline.declare(stack_config(stack_file)))
 
 
-def main(arguments: Iterable[str]) -> None:
-    """Print the diagram of each stack file."""
-    for name in arguments:
-        sys.stdout.write(draw(Path(name)))
+def placed(document: str, topology: str, drawn: str) -> str:
+    """`document` with the diagram of `topology` between its two marks.
+
+    Raises:
+        ValueError: the document has no such marks.
+    """
+    before, start, rest = document.partition(f"<!-- diagram: {topology} -->\n")
+    _, end, after = rest.partition("<!-- end of diagram -->\n")
+    if not (start and end):
+        raise ValueError(f"no line `<!-- diagram: {topology} -->`, or no `<!-- end of diagram -->` below it")
+    return f"{before}{start}\n```mermaid\n{drawn}```\n\n{end}{after}"
+
+
+def main(stack_file: str, document: str) -> None:
+    """Draw a stack file into a document."""
+    cfg, file = stack_config(Path(stack_file)), Path(document)
+    file.write_text(placed(file.read_text(), cfg.topology, mermaid(offline.declare(cfg))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -27,6 +27,7 @@ InterfaceService = Literal[
     "logs",
     "monitoring",
     "sagemaker.runtime",
+    "ssm",
     "secretsmanager",
     "sts",
 ]

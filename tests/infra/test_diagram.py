@@ -1,15 +1,28 @@
 """The drawn topology is the declared one."""
 
+import pytest
+
 from infra import diagram
 from tests.infra.cloud_cases import ROOT
 
-
-def test_the_diagram_in_docs_is_what_the_program_declares() -> None:
-    drawn = diagram.draw(ROOT / "Pulumi.prod.yaml")
-    assert drawn == (ROOT / "docs" / "diagrams" / "ecs.mmd").read_text(), "run `make diagram`"
+DOCUMENT = (ROOT / "docs" / "topologies.md").read_text()
 
 
-def test_the_service_stands_behind_the_load_balancer() -> None:
-    lines = diagram.draw(ROOT / "Pulumi.prod.yaml").splitlines()
+@pytest.fixture(scope="module")
+def drawn() -> str:
+    return diagram.draw(ROOT / "Pulumi.prod.yaml")
+
+
+def test_the_diagram_in_the_document_is_what_the_program_declares(drawn: str) -> None:
+    assert diagram.placed(DOCUMENT, "ecs", drawn) == DOCUMENT, "run `make diagram`"
+
+
+def test_the_service_stands_behind_the_load_balancer(drawn: str) -> None:
+    lines = drawn.splitlines()
     arrows = {tuple(part.strip().rpartition("_")[0] for part in line.split("-->")) for line in lines if "-->" in line}
     assert {("EcsService", "LoadBalancer"), ("EcsService", "TaskRoles"), ("LoadBalancer", "PublicName")} <= arrows
+
+
+def test_a_document_without_a_place_is_refused() -> None:
+    with pytest.raises(ValueError, match="<!-- diagram: eks -->"):
+        diagram.placed(DOCUMENT, "eks", "")
