@@ -26,7 +26,11 @@ class Secret:
         try:
             return str(self._client.get_secret_value(SecretId=self._arn)["SecretString"]).encode()
         except ClientError as exc:
-            raise OSError(f"Secrets Manager answered {exc.response['Error'].get('Code', 'an error')}") from exc
+            code = exc.response.get("Error", {}).get("Code", "an error")
+            raise OSError(
+                f"Secrets Manager answered {code}; the role needs secretsmanager:GetSecretValue on it "
+                "and kms:Decrypt on its key"
+            ) from exc
         except BotoCoreError as exc:
             raise OSError(f"Secrets Manager gave no answer ({type(exc).__name__})") from exc
         except KeyError:
