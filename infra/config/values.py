@@ -69,7 +69,9 @@ Cidr = Annotated[str, AfterValidator(_cidr)]
 PrivateCidr = Annotated[str, AfterValidator(_private_cidr)]
 Hostname = Annotated[str, _text(HOST, "a host name such as api.example.com")]
 HttpsUrl = Annotated[str, _text(r"https://[^\s/@]+(/\S*)?", "an https:// address without user or password")]
-Origin = Annotated[str, _text(r"https?://[^\s/@*]+", "an origin such as https://chat.example.com: no path, no `*`")]
+Origin = Annotated[
+    str, _text(r"https?://[a-z0-9.-]+(:[0-9]+)?", "an origin such as https://chat.example.com: no path, no `*`")
+]
 HttpUrl = Annotated[str, _text(r"https?://[^\s/@]+(/\S*)?", "an http(s):// address without user or password")]
 NodeType = Annotated[str, _text(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t3.medium")]
 MlType = Annotated[str, _text(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9]+", "a SageMaker instance type such as ml.g5.2xlarge")]

@@ -72,6 +72,13 @@ class Domain(Section):
         return self
 
 
+class TokenPrice(Section):
+    """USD per million tokens, by which spending limits are kept."""
+
+    input: Usd
+    output: Usd
+
+
 class Sidecar(Section):
     """llama.cpp's server beside the service, in the same task; it takes its part of `service.cpu` and `memoryGiB`."""
 
@@ -93,6 +100,7 @@ class Generation(Section):
     context_tokens: Annotated[int, Number, Field(ge=512, le=131072)] = 4096
     max_output_tokens: Annotated[int, Number, Field(ge=1, le=1024)] = 512
     llamacpp: Sidecar = Sidecar()
+    usd_per_mtok: TokenPrice | None = None  # absent: the list price of OpenAI's models
 
 
 class QueryModel(Section):
@@ -100,6 +108,7 @@ class QueryModel(Section):
 
     provider: Literal["openai", "none"] = "openai"
     model: str = "gpt-4o-mini"
+    usd_per_mtok: TokenPrice | None = None  # absent: the list price
 
 
 class Store(Section):

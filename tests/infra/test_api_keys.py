@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from infra import offline
 from infra.components.generated import _TokenProvider
+from service.access.key_book import KeyBook
 from tests.infra.cloud_cases import program
 
 KEYS = {"default": {}, "batch": {"requestsPerMinute": 600, "usdPerHour": 1.5}}
@@ -15,7 +17,7 @@ KEYS = {"default": {}, "batch": {"requestsPerMinute": 600, "usdPerHour": 1.5}}
 
 @pytest.fixture(scope="module")
 def declared() -> offline.Program:
-    return program("prod", access={"keys": KEYS})
+    return program("prod", access={"keys": KEYS}, generation={"usdPerMtok": {"input": 0.5, "output": 1}})
 
 
 def secret(declared: offline.Program, name: str) -> str:
@@ -42,8 +44,20 @@ def test_the_book_holds_each_key_as_a_salted_hash(declared: offline.Program) -> 
 
 def test_a_key_carries_its_own_limits_and_no_other(declared: offline.Program) -> None:
     batch, default = json.loads(secret(declared, "apiKeys"))["keys"]
-    assert (batch["requestsPerMinute"], batch["usdPerHour"]) == (600, 1.5)
+    assert (batch["requestsPerMinute"], batch["usdPerHour"]) == (600, "1.5")
     assert default.keys() == {"name", "salt", "sha256"}
+
+
+def test_the_services_own_parser_knows_each_caller_by_its_key(declared: offline.Program) -> None:
+    book = KeyBook.parse(secret(declared, "apiKeys").encode())
+    for name in KEYS:
+        caller = book.caller(secret(declared, f"apiKey-{name}").encode())
+        assert caller is not None
+        assert caller.name == name
+    assert book.caller(b"invented") is None
+    batch = book.caller(secret(declared, "apiKey-batch").encode())
+    assert batch is not None
+    assert (batch.limits.requests_per_minute, batch.limits.usd_per_hour) == (600, Decimal("1.5"))
 
 
 def test_the_service_reads_the_book_and_never_a_key(declared: offline.Program) -> None:

@@ -1,12 +1,14 @@
 """What the task is told is what the service reads: the very environment of the task definition starts its settings."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from infra.components import container
 from service import settings
+from service.prices import Prices
 from tests.infra.cloud_cases import program
 
 CASES: dict[str, dict[str, Any]] = {
@@ -21,6 +23,8 @@ CASES: dict[str, dict[str, Any]] = {
     "watched": {
         "service": {"maxInFlight": 8},
         "access": {"usdPerHour": 2, "corsOrigins": ["https://chat.example.com"]},
+        "generation": {"usdPerMtok": {"input": 0.25, "output": 0.75}},
+        "queryModel": {"usdPerMtok": {"input": 0.15, "output": 0.6}},
         "monitoring": {"opik": True, "opikWorkspace": "team", "otlpEndpoint": "http://collector.example.com:4318"},
         "secrets": {"opikApiKey": {"secure": "planted-opik"}},
     },
@@ -64,6 +68,8 @@ def test_a_key_of_the_stack_config_reaches_the_setting_that_it_names(monkeypatch
     assert (read.switches_from, read.emf_namespace) == ("ssm:/rag/prod/switches", "rag-platform/prod")
     assert (read.max_in_flight, read.cors_origins) == (8, ("https://chat.example.com",))
     assert (read.otlp_endpoint, read.opik_workspace) == ("http://collector.example.com:4318", "team")
+    assert read.generation_usd_per_mtok == (Decimal("0.25"), Decimal("0.75"))
+    assert Prices.of(read).missing(read) == []
     assert (read.opik_project, read.opik_api_key is not None) == ("rag-platform-prod", True)
 
 

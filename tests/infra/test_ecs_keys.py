@@ -19,6 +19,7 @@ OTHERS = ("eks", "lambda", "hybrid")  # blocks of other topologies: validated an
 ONE_LARGE = {"capacity": "ec2", "instanceType": "t3.large"}
 OIDC = {"issuer": "https://id.example.com", "audience": "rag"}
 OPIK = {"monitoring": {"opik": True}, "secrets": {"opikApiKey": {"secure": "planted-opik"}}}
+PRICED = {"generation": {"usdPerMtok": {"input": 0.5, "output": 1}}}
 LLAMA = "registry.example.com/llama@sha256:"
 SIDECAR = {
     "service": {"cpu": 4, "memoryGiB": 8},
@@ -69,11 +70,15 @@ EXAMPLES: dict[str, Any] = {
     "generation.scaling.max": 3,
     "generation.contextTokens": 2048,
     "generation.maxOutputTokens": 256,
+    "generation.usdPerMtok.input": {"generation": {"usdPerMtok": {"input": 2}}},
+    "generation.usdPerMtok.output": {"generation": {"usdPerMtok": {"output": 3}}},
     "generation.llamacpp.image": {"generation": {"llamacpp": {"image": LLAMA + "3" * 64}}},
     "generation.llamacpp.cpu": {"generation": {"llamacpp": {"cpu": 1.5}}},
     "generation.llamacpp.memoryGiB": {"generation": {"llamacpp": {"memoryGiB": 2.5}}},
     "queryModel.provider": "none",
     "queryModel.model": "gpt-4.1-mini",
+    "queryModel.usdPerMtok.input": {"queryModel": {"usdPerMtok": {"input": 2}}},
+    "queryModel.usdPerMtok.output": {"queryModel": {"usdPerMtok": {"output": 3}}},
     "retrieval.qdrant": "self-hosted",
     "retrieval.url": "https://other.example.com",
     "retrieval.collections": ["posts"],
@@ -130,6 +135,10 @@ EXAMPLES: dict[str, Any] = {
 # what a key needs to be asked for at all: keys that start so -> the config that they are changed in
 BASES: dict[str, dict[str, Any]] = {
     "scaling.schedule.": {"scaling": {"schedule": {}}},
+    "access.keys.": PRICED,
+    "access.usdPerHour": PRICED,
+    "generation.usdPerMtok.": PRICED,
+    "queryModel.usdPerMtok.": {"queryModel": {"usdPerMtok": {"input": 0.15, "output": 0.6}}},
     "access.oidc.": {"access": {"auth": "oidc", "oidc": OIDC}},
     "generation.llamacpp.": SIDECAR,
     "retrieval.selfHosted.": {"retrieval": {"qdrant": "self-hosted"}},
