@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 
 from opsctl.errors import CloudRefused, TimedOut
 
@@ -48,7 +49,7 @@ def translated(what: str, *, to: str = "show") -> Iterator[None]:
         raise CloudRefused(
             f"AWS refused to {to} {what}: {error['Code']}: {error['Message']}", next_step=next_step
         ) from exc
-    except BotoCoreError as exc:
+    except (BotoCoreError, ResponseParserError) as exc:  # the latter: a proxy's page instead of an answer
         raise CloudRefused(
             f"AWS can't be asked about {what}: {exc}", next_step="check AWS_REGION and AWS_PROFILE"
         ) from exc

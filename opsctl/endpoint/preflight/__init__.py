@@ -1,0 +1,1 @@
+"""What is checked before a cent is spent on a model endpoint: facts are observed, then judged by pure functions."""

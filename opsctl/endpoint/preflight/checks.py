@@ -1,0 +1,186 @@
+"""Judge the facts: each check says what it found, and the command that fixes what isn't as it should be. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from opsctl.endpoint.fit import fit
+from opsctl.endpoint.preflight.bill import bill
+from opsctl.endpoint.spec import Classic, HubModel
+from opsctl.errors import OpsctlError
+
+if TYPE_CHECKING:
+    from opsctl.endpoint.preflight.facts import Facts
+    from opsctl.endpoint.rollout import Strategy
+    from opsctl.endpoint.spec import EndpointSpec
+
+Status = Literal["ok", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check.
+
+    Attributes:
+        fix: the command, key or flag that mends it; None where there is nothing to mend.
+    """
+
+    name: str
+    status: Status
+    evidence: str
+    fix: str | None = None
+
+
+def judge(spec: EndpointSpec, facts: Facts, strategy: Strategy) -> tuple[Check, ...]:
+    """All checks, in the order in which they are worth mending."""
+    return (
+        credentials(facts),
+        region(spec, facts),
+        quota(spec, facts, strategy),
+        gpu(spec, facts),
+        weights(spec, facts),
+        role(spec, facts),
+        bucket(facts),
+        key(facts),
+        bill_check(spec, facts),
+    )
+
+
+def credentials(facts: Facts) -> Check:
+    """Somebody is asking."""
+    if isinstance(facts.caller, OpsctlError):
+        return Check("credentials", "failed", facts.caller.problem, facts.caller.next_step)
+    return Check("credentials", "ok", f"account {facts.caller.account} as {facts.caller.arn}")
+
+
+def region(spec: EndpointSpec, facts: Facts) -> Check:
+    """The region has the instance type: there is a quota for it only where there is."""
+    if isinstance(facts.quota, OpsctlError):
+        return _unknown("region", facts.quota)
+    if facts.quota is None:
+        return Check(
+            "region",
+            "failed",
+            f"{spec.region} has no {spec.instance_type} for endpoints",
+            "`pulumi config set --path generation.instanceType <type>`, or another aws:region",
+        )
+    return Check("region", "ok", f"{spec.region} has {spec.instance_type}")
+
+
+def quota(spec: EndpointSpec, facts: Facts, strategy: Strategy) -> Check:
+    """The account may run as many instances as the endpoint needs at its peak, beside what else runs."""
+    if isinstance(facts.quota, OpsctlError):
+        return _unknown("quota", facts.quota)
+    if isinstance(facts.running, OpsctlError):
+        return _unknown("quota", facts.running)
+    if facts.quota is None:
+        return Check("quota", "unknown", "there is none for a type that the region hasn't got")
+    others = facts.running.all - facts.running.own
+    peak, why = peak_instances(spec, facts.running.own, strategy)
+    needed, allowed = others + peak, int(facts.quota.value)
+    found = f"{allowed} {spec.instance_type} allowed, {facts.running.all} running; {peak} needed {why}"
+    if needed <= allowed:
+        return Check("quota", "ok", found)
+    fix = (
+        "`aws service-quotas request-service-quota-increase --service-code sagemaker "
+        f"--quota-code {facts.quota.code} --desired-value {needed} --region {spec.region}`"
+    )
+    rolling, _ = peak_instances(spec, facts.running.own, "rolling")
+    if rolling < peak and others + rolling <= allowed:
+        fix += ", or --strategy rolling"
+    return Check("quota", "failed", found, fix)
+
+
+def peak_instances(spec: EndpointSpec, own: int, strategy: Strategy) -> tuple[int, str]:
+    """The most instances that this endpoint has at one time, and when that is."""
+    if isinstance(spec.shape, Classic):
+        fleet = max(own, spec.shape.min_instances)
+        update = fleet + (-(-fleet // 4) if strategy == "rolling" else fleet)  # a batch is a quarter of the fleet
+        how = "during a rolling update" if strategy == "rolling" else "while both fleets of an update run"
+        return max((spec.shape.max_instances, "at its largest"), (update, how))
+    update = max(own, 1) + 1  # a component is updated one copy at a time, beside the running ones
+    return max((spec.shape.max_copies, "at its largest"), (update, "during an update"))
+
+
+def gpu(spec: EndpointSpec, facts: Facts) -> Check:
+    """The model fits."""
+    if isinstance(facts.card, OpsctlError):
+        return _unknown("gpu", facts.card)
+    if facts.card.architecture is None:
+        problem = facts.card.problem
+        return Check("gpu", "unknown", problem.problem if problem else "nothing is known of the model")
+    verdict = fit(facts.card.architecture, spec.instance_type, spec.quantization, spec.context_tokens)
+    if verdict is None:
+        return Check("gpu", "unknown", f"the GPUs of {spec.instance_type} aren't in the table")
+    need = verdict.need
+    sums = (
+        f"weights {need.weights_gib:.1f} + cache of one context {need.cache_gib:.1f} + overhead "
+        f"{need.overhead_gib:.1f} = {need.gib:.1f} of {verdict.usable_gib:.1f} GiB usable"
+    )
+    if verdict.problem is None:
+        return Check("gpu", "ok", f"{sums}; {verdict.contexts} contexts of {spec.context_tokens} tokens side by side")
+    smaller = f"`pulumi config set --path generation.instanceType {verdict.smallest}`" if verdict.smallest else None
+    others = "another generation.quantization or a smaller generation.contextTokens"
+    return Check("gpu", "failed", f"{verdict.problem}: {sums}", f"{smaller}, or {others}" if smaller else others)
+
+
+def weights(spec: EndpointSpec, facts: Facts) -> Check:
+    """The container can get the weights."""
+    if not isinstance(spec.source, HubModel):
+        return Check("weights", "ok", f"{spec.source.uri}, without a network")
+    if isinstance(facts.card, OpsctlError):
+        return _unknown("weights", facts.card)
+    problem = facts.card.problem
+    if problem is not None and "gated" in problem.problem:
+        return Check(
+            "weights", "failed", problem.problem, f"`opsctl model upload --stack {spec.stack} {spec.source.model}`"
+        )
+    if problem is not None:
+        return Check("weights", "unknown", f"the hub was not reached: {problem.problem}", problem.next_step)
+    return Check(
+        "weights",
+        "ok",
+        "pulled from the hub at each start",
+        f"for repeatable, faster starts: `opsctl model upload --stack {spec.stack} {spec.source.model}`",
+    )
+
+
+def role(spec: EndpointSpec, facts: Facts) -> Check:
+    """SageMaker may be given the role."""
+    up = f"`pulumi up --stack {spec.stack}` writes its trust policy"
+    if isinstance(facts.role, OpsctlError):
+        return _unknown("role", facts.role)
+    if not facts.role.trusts_sagemaker:
+        return Check("role", "failed", f"{spec.role_arn} doesn't trust sagemaker.amazonaws.com", up)
+    if facts.role.passable is None:
+        return Check("role", "unknown", "SageMaker may assume it; IAM would not say whether you may pass it")
+    if not facts.role.passable:
+        return Check("role", "failed", "you may not pass it to SageMaker", f"allow iam:PassRole on {spec.role_arn}")
+    return Check("role", "ok", "SageMaker may assume it, and you may pass it")
+
+
+def bucket(facts: Facts) -> Check:
+    """The bucket of weights and journal answers."""
+    if isinstance(facts.bucket, OpsctlError):
+        return Check("bucket", "failed", facts.bucket.problem, facts.bucket.next_step)
+    return Check("bucket", "ok", "can be read")
+
+
+def key(facts: Facts) -> Check:
+    """The key can be used."""
+    if isinstance(facts.key, OpsctlError):
+        return _unknown("key", facts.key)
+    if facts.key in {None, "Enabled"}:
+        return Check("key", "ok", "enabled" if facts.key else "AWS's own")
+    return Check("key", "failed", f"it is {facts.key}", "`aws kms enable-key` or `aws kms cancel-key-deletion`")
+
+
+def bill_check(spec: EndpointSpec, facts: Facts) -> Check:
+    """What it costs; a price that isn't known is said to be so."""
+    found = bill(spec, facts.price)
+    return Check("cost", "unknown" if found.hourly_usd is None else "ok", found.spelled)
+
+
+def _unknown(name: str, error: OpsctlError) -> Check:
+    return Check(name, "unknown", error.problem, error.next_step)

@@ -1,0 +1,78 @@
+"""Observe, judge, show: the preflight as `deploy-endpoint` runs it before it asks for consent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opsctl.aws import account
+from opsctl.aws.weights import WeightsBucket
+from opsctl.cost.catalog import load
+from opsctl.endpoint.model_card import read_model_card
+from opsctl.endpoint.preflight.bill import price_key
+from opsctl.endpoint.preflight.checks import judge
+from opsctl.endpoint.preflight.facts import Facts, asked
+from opsctl.errors import CheckFailed, NotUsable, OpsctlError
+from opsctl.output import write_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from opsctl.cost.catalog import Price
+    from opsctl.endpoint.preflight.checks import Check
+    from opsctl.endpoint.rollout import Strategy
+    from opsctl.endpoint.spec import EndpointSpec
+    from opsctl.settings import Hub
+
+
+def preflight(spec: EndpointSpec, bucket: str, hub: Hub, strategy: Strategy) -> tuple[Check, ...]:
+    """Look at the account and judge whether `spec` can be made there."""
+    return judge(spec, observe(spec, bucket, hub), strategy)
+
+
+def observe(spec: EndpointSpec, bucket: str, hub: Hub) -> Facts:
+    """Ask for every fact; what could not be asked for is the error that says why."""
+    caller = asked(lambda: account.caller(spec.region))
+    return Facts(
+        caller=caller,
+        quota=asked(lambda: account.endpoint_quota(spec.region, spec.instance_type)),
+        running=asked(lambda: account.running_instances(spec.region, spec.instance_type, spec.endpoint)),
+        role=caller
+        if isinstance(caller, OpsctlError)
+        else asked(lambda: account.execution_role(spec.region, spec.role_arn, caller)),
+        bucket=asked(lambda: account.bucket_is_there(spec.region, bucket)),
+        key=asked(lambda: account.key_state(spec.region, spec.key_arn)),
+        card=asked(lambda: read_model_card(spec.source.model, WeightsBucket.open(bucket, spec.region), hub)),
+        price=_price(spec),
+    )
+
+
+def show(console: Console, checks: tuple[Check, ...]) -> None:
+    """Print the checks."""
+    rows = [(each.name, each.status, each.evidence, each.fix or "") for each in checks]
+    write_table(console, ("check", "", "found", "fix"), rows)
+
+
+def refuse_failed(checks: tuple[Check, ...]) -> None:
+    """Stop before anything is created.
+
+    Raises:
+        CheckFailed: names the checks that don't hold.
+    """
+    failed = [each.name for each in checks if each.status == "failed"]
+    if failed:
+        raise CheckFailed(
+            f"{', '.join(failed)} would not hold; nothing was created",
+            next_step="run the fixes above, then run it again",
+        )
+
+
+def document(checks: tuple[Check, ...]) -> list[dict[str, object]]:
+    """Spell the checks as JSON; part of public contracts."""
+    return [{"name": each.name, "status": each.status, "evidence": each.evidence, "fix": each.fix} for each in checks]
+
+
+def _price(spec: EndpointSpec) -> Price | None:
+    try:
+        return load(spec.region).find(price_key(spec.instance_type))
+    except NotUsable:  # a region without a catalog: unpriced, which the check says
+        return None

@@ -1,0 +1,90 @@
+"""The preflight of the model endpoint against a cloud: what it asks is answered, and it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import replace
+
+import boto3
+import httpx
+import pytest
+
+from opsctl.endpoint.preflight.checks import Check
+from opsctl.endpoint.preflight.run import preflight
+from opsctl.endpoint.spec import EndpointSpec
+from opsctl.settings import Hub
+from tests.unit.opsctl.endpoint.specs import CLASSIC
+
+REGION = "us-east-1"
+
+
+def trust(service: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture
+def spec(cloud: None) -> EndpointSpec:
+    iam, kms = (boto3.client(service, region_name=REGION) for service in ("iam", "kms"))
+    role = iam.create_role(RoleName=f"x-{uuid.uuid4().hex}", AssumeRolePolicyDocument=trust("sagemaker.amazonaws.com"))
+    return replace(
+        CLASSIC,
+        region=REGION,
+        endpoint=f"twin-{uuid.uuid4().hex[:8]}",
+        role_arn=role["Role"]["Arn"],
+        key_arn=kms.create_key()["KeyMetadata"]["Arn"],
+    )
+
+
+@pytest.fixture
+def bucket(cloud: None) -> str:
+    name = f"weights-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3", region_name=REGION).create_bucket(Bucket=name)
+    return name
+
+
+def looked(spec: EndpointSpec, bucket: str) -> dict[str, Check]:
+    return {check.name: check for check in preflight(spec, bucket, Hub(), "all-at-once")}
+
+
+def test_every_check_is_answered_and_nothing_is_changed(spec: EndpointSpec, bucket: str) -> None:
+    calls = f"{os.environ['AWS_ENDPOINT_URL']}/emulator/calls"
+    httpx.delete(calls, trust_env=False)
+    found = looked(spec, bucket)
+    assert not [call for call in httpx.get(calls, trust_env=False).json()["calls"] if call["mutating"]]
+    good = {name: check.status for name, check in found.items() if name not in {"quota", "role"}}
+    assert set(good.values()) == {"ok"}, found
+    assert found["role"].status in {"ok", "unknown"}  # whether IAM can simulate depends on the cloud
+    assert found["quota"].status == "failed"  # new accounts may run no GPU
+    assert "0 ml.g5.2xlarge allowed" in found["quota"].evidence
+    assert "1.515 USD an hour" in found["cost"].evidence
+
+
+def test_what_runs_already_counts_against_the_quota(spec: EndpointSpec, bucket: str) -> None:
+    sagemaker, kind = boto3.client("sagemaker", region_name=REGION), "ml.m5.xlarge"
+    for name, count in ((spec.endpoint, 1), (f"other-{uuid.uuid4().hex[:8]}", 2)):
+        sagemaker.create_model(ModelName=name, ExecutionRoleArn=spec.role_arn, PrimaryContainer={"Image": spec.image})
+        variant = {"VariantName": "main", "ModelName": name, "InstanceType": kind, "InitialInstanceCount": count}
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    try:
+        quota = looked(replace(spec, instance_type=kind), bucket)["quota"]
+        assert (quota.status, quota.evidence[:28]) == ("ok", "4 ml.m5.xlarge allowed, 3 ru")
+        assert looked(replace(spec, instance_type=kind, endpoint="third"), bucket)["quota"].status == "failed"
+    finally:
+        for each in sagemaker.list_endpoints()["Endpoints"]:
+            sagemaker.delete_endpoint(EndpointName=each["EndpointName"])
+
+
+def test_what_is_missing_is_named(spec: EndpointSpec, bucket: str) -> None:
+    iam = boto3.client("iam", region_name=REGION)
+    stranger = iam.create_role(RoleName=f"x-{uuid.uuid4().hex}", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))
+    assert spec.key_arn is not None
+    boto3.client("kms", region_name=REGION).schedule_key_deletion(KeyId=spec.key_arn.rpartition("/")[2])
+    wrong = replace(spec, instance_type="ml.g5.16xlarge", role_arn=stranger["Role"]["Arn"])
+    found = looked(wrong, f"{bucket}-absent")
+    assert {name for name, check in found.items() if check.status == "failed"} == {"region", "role", "bucket", "key"}
+    assert "doesn't trust sagemaker" in found["role"].evidence
+    assert "PendingDeletion" in found["key"].evidence
