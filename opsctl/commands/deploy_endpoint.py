@@ -9,6 +9,7 @@ import click
 from opsctl import settings as environment
 from opsctl.commands.options import endpoint_run_options, output_option
 from opsctl.endpoint.open import open_stack, opened
+from opsctl.endpoint.preflight.run import Preflight
 from opsctl.endpoint.report import hand_over
 from opsctl.endpoint.rollout import STRATEGIES
 from opsctl.endpoint.run import Options
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--keep-failed", is_flag=True, help="Keep what an update that failed has made, to look at it.")
 @click.option("--image-uri", help="Image of the model server. Default: AWS's own for the engine and region.")
+@click.option("--preflight/--no-preflight", "checked", default=True, help="Check the account first (the default).")
 @output_option
 def deploy_endpoint(
     *,
@@ -46,11 +48,13 @@ def deploy_endpoint(
     strategy: Strategy,
     keep_failed: bool,
     image_uri: str | None,
+    checked: bool,
     form: Form,
 ) -> None:
     """Bring the model endpoint NAME to what `generation` of the stack config says.
 
-    NAME is generation.endpoint. The same config twice changes nothing. Ends with 5 if SageMaker went back.
+    NAME is generation.endpoint. The same config twice changes nothing. Before anything is created the account is
+    checked and the cost shown, see `opsctl endpoint preflight`. Ends with 5 if SageMaker went back.
 
     \b
     Examples:
@@ -62,6 +66,9 @@ def deploy_endpoint(
     options = Options(dry_run=dry_run, wait=wait, limit_s=limit_s, keep_failed=keep_failed, strategy=strategy)
     target = open_stack(find_project(), stack, settings.environ)
     spec = target.spec(name, image_uri)
-    with opened(target, spec.endpoint, options, talk, yes=yes) as run:
+    checks = Preflight(spec, target.bucket, settings.hub, strategy, talk)
+    with opened(target, spec.endpoint, options, talk, yes=yes, preflight=checks.hold if checked else None) as run:
         report = run.deploy(spec)
+    if checked and dry_run and report.steps:
+        checks.look()
     hand_over(report, form, settings)

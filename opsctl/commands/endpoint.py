@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from opsctl.commands.endpoint_delete import delete
+from opsctl.commands.endpoint_preflight import check
 from opsctl.commands.endpoint_rollback import rollback
 
 
-@click.group("endpoint", commands=[rollback, delete])
+@click.group("endpoint", commands=[check, rollback, delete])
 def endpoint() -> None:
     """Work on the model endpoint of a stack; `opsctl deploy-endpoint` makes it.
 

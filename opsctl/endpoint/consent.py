@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from opsctl.endpoint.run import Report
 
 
-def ask(talk: Console, *, yes: bool) -> Callable[[Report], None]:
+def ask(talk: Console, *, yes: bool, preflight: Callable[[], None] | None = None) -> Callable[[Report], None]:
     """Give a function that shows what was changed by others and what would be done, and returns if it may be.
 
-    It asks on a terminal; without one, only `yes` will do.
+    It asks on a terminal; without one, only `yes` will do. `preflight` shows the bill first, and raises where the
+    account could not carry it out: that is no matter of consent.
     """
 
     def consent(report: Report) -> None:
@@ -30,6 +31,8 @@ def ask(talk: Console, *, yes: bool) -> Callable[[Report], None]:
         talk.print(f"endpoint {report.endpoint} of stack {report.stack}:")
         for step in report.steps:
             talk.print(f"  {told(step)}")
+        if preflight is not None:
+            preflight()
         if yes:
             return
         if not sys.stdin.isatty():

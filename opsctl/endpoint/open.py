@@ -14,12 +14,14 @@ from opsctl.endpoint.lock import Lock
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.progress import watching
 from opsctl.endpoint.run import EndpointRun, Options
+from opsctl.endpoint.spec import BucketModel
 from opsctl.errors import NotDeployed, NotUsable
+from opsctl.model.copies import newest_copy
 from opsctl.stack import Delivery, read_delivery
 from opsctl.stack_config import read_stack_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.console import Console
 
@@ -85,7 +87,17 @@ class StackTarget:
             )
         asking = self.cfg.generation
         image = image_for(asking.engine, self.region, asking.instance_type, image_uri)
-        return endpoint_spec(self.cfg, self.delivery, image.uri)
+        return endpoint_spec(self.cfg, self.delivery, image.uri, self._copied(asking.model))
+
+    def _copied(self, model: str | None) -> BucketModel | None:
+        """The newest copy of the model in the stack's bucket, which is preferred to the hub."""
+        given = self.delivery.endpoint
+        if model is None or given is None or given.bucket is None:
+            return None  # what is missing is said by whoever builds the spec
+        from opsctl.aws.weights import WeightsBucket  # noqa: PLC0415 - boto3 is paid when it is needed
+
+        copy = newest_copy(WeightsBucket.open(given.bucket, self.region), model)
+        return BucketModel(model, f"s3://{given.bucket}/{copy.prefix}") if copy else None
 
 
 def open_stack(project: Project, stack: str, environ: Mapping[str, str]) -> StackTarget:
@@ -98,8 +110,16 @@ def open_stack(project: Project, stack: str, environ: Mapping[str, str]) -> Stac
 
 
 @contextmanager
-def opened(target: StackTarget, endpoint: str, options: Options, talk: Console, *, yes: bool) -> Iterator[EndpointRun]:
-    """A run on the stack's endpoint of that name."""
+def opened(
+    target: StackTarget,
+    endpoint: str,
+    options: Options,
+    talk: Console,
+    *,
+    yes: bool,
+    preflight: Callable[[], None] | None = None,
+) -> Iterator[EndpointRun]:
+    """A run on the stack's endpoint of that name; `preflight` comes before the question."""
     from opsctl.aws.documents import BucketDocument  # noqa: PLC0415 - boto3 is paid when it is needed
     from opsctl.aws.endpoint import SageMakerCloud  # noqa: PLC0415
 
@@ -112,6 +132,6 @@ def opened(target: StackTarget, endpoint: str, options: Options, talk: Console, 
             cloud=SageMakerCloud.open(target.region, target.stack, ownership(target.stack, endpoint, target.delivery)),
             lock=Lock(document, document.where, this_process(), is_gone),
             watch=watch,
-            consent=ask(talk, yes=yes),
+            consent=ask(talk, yes=yes, preflight=preflight),
             options=options,
         )

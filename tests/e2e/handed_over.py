@@ -18,5 +18,6 @@ def handed_over(folder: Path, outputs: dict[str, Any], *, copied_from: str = "de
     root = {"urn": urn, "custom": False, "type": "pulumi:pulumi:Stack", "outputs": {"topology": "ecs"} | outputs}
     state = stack.state()
     state["deployment"]["resources"] = [root]
-    subprocess.run(stack.command("stack", "import"), cwd=folder, input=json.dumps(state), text=True, check=True)
+    command = stack.command("stack", "import")
+    subprocess.run(command, cwd=folder, input=json.dumps(state), text=True, check=True, capture_output=True)
     return stack

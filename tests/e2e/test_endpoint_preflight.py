@@ -6,16 +6,21 @@ import json
 import os
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import httpx
 import pytest
 
+from opsctl.cli import main
 from opsctl.endpoint.preflight.checks import Check
+from opsctl.endpoint.preflight.facts import Quota
 from opsctl.endpoint.preflight.run import preflight
 from opsctl.endpoint.spec import EndpointSpec
 from opsctl.settings import Hub
+from tests.e2e.handed_over import handed_over
 from tests.unit.opsctl.endpoint.specs import CLASSIC
+from tests.unit.opsctl.endpoint.test_fit import LLAMA_8B
 
 REGION = "us-east-1"
 
@@ -88,3 +93,41 @@ def test_what_is_missing_is_named(spec: EndpointSpec, bucket: str) -> None:
     assert {name for name, check in found.items() if check.status == "failed"} == {"region", "role", "bucket", "key"}
     assert "doesn't trust sagemaker" in found["role"].evidence
     assert "PendingDeletion" in found["key"].evidence
+
+
+def test_the_command_creates_nothing_that_the_account_could_not_carry(
+    spec: EndpointSpec, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    endpoint = {"name": "twin", "roleArn": spec.role_arn, "bucket": bucket, "keyArn": spec.key_arn}
+    handed_over(folder, {"region": REGION, "endpoint": endpoint})
+    monkeypatch.chdir(folder)
+    sagemaker = boto3.client("sagemaker", region_name=REGION)
+
+    assert main(["endpoint", "preflight", "--stack", "dev", "--output", "json"]) == 1
+    checks = {each["name"]: each for each in json.loads(capfd.readouterr().out)["checks"]}
+    assert {name for name, each in checks.items() if each["status"] == "failed"} == {"quota"}
+    assert "request-service-quota-increase" in checks["quota"]["fix"]
+
+    assert main(["deploy-endpoint", "--stack", "dev", "--yes"]) == 1
+    assert "quota would not hold; nothing was created" in capfd.readouterr().err
+    assert not sagemaker.list_models(NameContains="twin")["Models"]
+
+    monkeypatch.setattr("opsctl.endpoint.preflight.run.account.endpoint_quota", lambda *_: Quota("L-1", 2.0))
+    (folder / "tuned").mkdir()
+    (folder / "tuned" / "config.json").write_text(json.dumps(LLAMA_8B))
+    model = "mlabonne/TwinLlama-3.1-8B-DPO"
+    assert main(["model", "upload", "--stack", "dev", model, "--from", "tuned"]) == 0
+    capfd.readouterr()
+    try:
+        assert main(["deploy-endpoint", "twin", "--stack", "dev", "--yes"]) == 0
+        said = capfd.readouterr().err
+        assert "1,105.95 USD a month, nothing while it sleeps" in " ".join(said.split())
+        (made,) = sagemaker.list_models(NameContains="twin")["Models"]
+        container = sagemaker.describe_model(ModelName=made["ModelName"])["PrimaryContainer"]
+        source = container["ModelDataSource"]["S3DataSource"]["S3Uri"]
+        assert source.startswith(f"s3://{bucket}/models/{model}/")
+    finally:
+        assert main(["endpoint", "delete", "--stack", "dev", "--yes"]) == 0
+    assert not sagemaker.list_models(NameContains="twin")["Models"]

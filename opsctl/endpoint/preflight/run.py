@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opsctl.aws import account
@@ -12,7 +13,7 @@ from opsctl.endpoint.preflight.bill import price_key
 from opsctl.endpoint.preflight.checks import judge
 from opsctl.endpoint.preflight.facts import Facts, asked
 from opsctl.errors import CheckFailed, NotUsable, OpsctlError
-from opsctl.output import write_table
+from opsctl.output import working, write_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +23,32 @@ if TYPE_CHECKING:
     from opsctl.endpoint.rollout import Strategy
     from opsctl.endpoint.spec import EndpointSpec
     from opsctl.settings import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The checks of one spec, shown as talk."""
+
+    spec: EndpointSpec
+    bucket: str
+    hub: Hub
+    strategy: Strategy
+    talk: Console
+
+    def look(self) -> tuple[Check, ...]:
+        """Ask, judge and show."""
+        with working(self.talk, "checking the account ..."):
+            checks = preflight(self.spec, self.bucket, self.hub, self.strategy)
+        show(self.talk, checks)
+        return checks
+
+    def hold(self) -> None:
+        """Look, and go on only if nothing would fail.
+
+        Raises:
+            CheckFailed
+        """
+        refuse_failed(self.look())
 
 
 def preflight(spec: EndpointSpec, bucket: str, hub: Hub, strategy: Strategy) -> tuple[Check, ...]:
