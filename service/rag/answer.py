@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.rag.guard import FENCE
+
 if TYPE_CHECKING:
     from service.ports import Hit
 
+REFUSED = "I can't answer that."
 UNKNOWN = "I don't know: the indexed documents do not cover this question."
 GROUNDED = 0.6  # share of a sentence's content words that a source must contain to be its origin
 SHORTEST_WORD = 4
 FEWEST_WORDS = 4  # a sentence of fewer content words could be from anywhere
 
 _MARK = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
-_FENCE = re.compile(r"</?source\b[^>\n]*>?")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -29,6 +31,9 @@ class Checked:
     citations: tuple[int, ...]
 
 
+REFUSAL = Checked(REFUSED, ())
+
+
 def check(text: str, sources: Sequence[Hit]) -> Checked:
     """Drop echoed fences and marks of sources that do not exist; where none is left, add its origins.
 
@@ -37,7 +42,7 @@ def check(text: str, sources: Sequence[Hit]) -> Checked:
     that no source supports stays unmarked.
     """
     valid = range(1, len(sources) + 1)
-    unfenced = _FENCE.sub("", text)
+    unfenced = FENCE.sub("", text)
     cited: dict[int, None] = {}
 
     def kept(mark: re.Match[str]) -> str:

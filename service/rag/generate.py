@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from service.ports import Delta, Usage
-from service.rag import answer, prompt
+from service.rag import answer, links, prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
+from service.rag.guard import Guard
 from service.rag.route import Load
 from service.rag.spending import usd_of
 from service.resilience import Waits, tried, within
@@ -69,16 +70,27 @@ class ModelAnswerer:
             built = await within(deadline, building, stage=STAGE, limit_s=self._budget.first_token_s)
         trace.model = self._generator.model_id
         yield Found(built.sources)
+        guard = Guard(built.sources, built.mark)
         pieces: list[str] = []
         end = Delta(finish_reason="stop")
         async with aclosing(self._generate(built, trace, deadline)) as deltas:
             async for delta in deltas:
-                if delta.text:
-                    pieces.append(delta.text)
-                    yield Token(delta.text)
+                if ready := guard.pass_on(delta.text):
+                    pieces.append(ready)
+                    yield Token(ready)
                 if delta.finish_reason:
                     end = delta
-        checked = answer.check("".join(pieces), built.sources)
+                if guard.leaked:
+                    break
+        if ready := guard.rest():
+            pieces.append(ready)
+            yield Token(ready)
+        if guard.links_removed:
+            trace.withhold("link")
+        if guard.leaked:
+            trace.withhold("prompt")
+            yield Token(answer.REFUSED)
+        checked = answer.REFUSAL if guard.leaked else answer.check("".join(pieces), built.sources)
         yield Answer(
             checked.text, checked.citations, built.sources, trace, self._served_by, end.finish_reason or "stop"
         )
@@ -153,6 +165,9 @@ class RemoteAnswerer:
         trace.use(STAGE, remote.usage)
         for stage in remote.degraded:
             trace.degrade(stage)
+        text = links.only_to(frozenset(hit.url for hit in remote.sources if hit.url), remote.text)
+        if text != remote.text:
+            trace.withhold("link")
         yield Found(remote.sources)
-        yield Token(remote.text)
-        yield Answer(remote.text, remote.citations, remote.sources, trace, self.served_by)
+        yield Token(text)
+        yield Answer(text, remote.citations, remote.sources, trace, self.served_by)

@@ -35,6 +35,7 @@ class Trace:
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     degraded: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     used: dict[str, Usage] = field(default_factory=dict)
     charges: list[Charge] = field(default_factory=list)
@@ -78,6 +79,10 @@ class Trace:
         """`stage` failed and the answer does without it."""
         if stage not in self.degraded:
             self.degraded.append(stage)
+
+    def withhold(self, what: str) -> None:
+        """The answer's `what` did not leave: a sign of an attack, or of a model that lost its way."""
+        self.withheld.append(what)
 
     def use(self, stage: str, usage: Usage) -> None:
         """The model of `stage` counted these tokens."""

@@ -36,6 +36,7 @@ class Metrics:
         self._requests = self._counter("requests", "Answered requests", "route", "status", "served_by")
         self._errors = self._counter("errors", "Requests that failed", "cause")
         self._degraded = self._counter("degraded", "Answers that did without a stage", "stage")
+        self._withheld = self._counter("withheld", "Answers that something was kept out of", "what")
         self._tokens = self._counter("tokens", "Model tokens", "direction")
         self._cache = self._counter("cache_requests", "Questions that were looked up in the cache", "outcome")
         self._unpriced = self._counter("unpriced_queries", "Answers whose cost is not known")
@@ -92,6 +93,8 @@ class Metrics:
             self._stages[stage].observe(took_ms)
         for stage in trace.degraded:
             self._degraded.labels(stage).inc()
+        for what in trace.withheld:
+            self._withheld.labels(what).inc()
         self._tokens.labels("input").inc(trace.usage.input_tokens)
         self._tokens.labels("output").inc(trace.usage.output_tokens)
         if trace.cost_usd is None:
