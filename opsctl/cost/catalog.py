@@ -127,10 +127,16 @@ def load(region: str) -> Catalog:
         raise NotUsable(
             f"no prices for region '{region}'; there are {', '.join(known)}", next_step="give one of them with --region"
         )
-    return Catalog(region, {**_read(GLOBAL), **_read(region)})
+    return Catalog(region, {**rows(GLOBAL), **rows(region)})
 
 
-def _read(name: str) -> dict[str, Price]:
+@cache
+def rows(name: str) -> dict[str, Price]:
+    """The rows of one file.
+
+    Raises:
+        NotUsable: it is damaged.
+    """
     source = _folder().joinpath(f"{name}.yaml")
     try:
         found = _File.model_validate(YAML(typ="safe", pure=True).load(source.read_text(encoding="utf-8")))
