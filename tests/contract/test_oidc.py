@@ -15,7 +15,9 @@ from service.access.signing_keys import SigningKeys
 from service.access.tokens import LEEWAY_S, OidcTokens
 from service.adapters.oidc_provider import OidcProvider
 from service.errors import NotReady, StartupError, Unauthenticated
+from service.settings import Settings
 from tests.identity_provider import AUDIENCE, Provider, ec_key, provider, published, rsa_key, tampered
+from tests.in_process import calling
 from tests.real_processes import Door, free_port
 
 RSA, EC, OTHER = rsa_key(), ec_key(), rsa_key()
@@ -206,3 +208,27 @@ async def test_an_address_where_nobody_listens_is_an_outage() -> None:
     with pytest.raises(OSError, match="gave no answer"):
         await source.key_set()
     await source.aclose()
+
+
+def trusting(idp: Provider) -> Settings:
+    told = {"auth": "oidc", "oidc_issuer": idp.issuer, "oidc_audience": AUDIENCE}
+    return Settings(qdrant_url="http://unused", metrics_port=0, **told)
+
+
+async def test_a_service_that_trusts_a_provider_answers_its_tokens_and_no_api_key(idp: Provider) -> None:
+    async with calling(trusting(idp)) as http:
+
+        async def status(credential: str) -> int:
+            headers = {"authorization": f"Bearer {credential}"}
+            return (await http.post("/search", json={"query": "x"}, headers=headers)).status_code
+
+        assert [await status(idp.token(RSA, "rsa")), await status("k" * 43)] == [200, 401]
+        assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_a_service_starts_without_its_provider_and_says_when_to_come_again(idp: Provider) -> None:
+    idp.status = 503
+    async with calling(trusting(idp)) as http:
+        headers = {"authorization": f"Bearer {idp.token(RSA, 'rsa')}"}
+        response = await http.post("/search", json={"query": "x"}, headers=headers)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "10")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from service.errors import StageUnavailable, UpstreamThrottled
 from service.parts import Parts
 from service.settings import Settings
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore, hit
+from tests.in_process import calling
 
 SETTINGS = Settings(
     vector_store="faiss",
@@ -29,14 +30,8 @@ SETTINGS = Settings(
 JSON = {"content-type": "application/json"}
 
 
-@asynccontextmanager
-async def client(settings: Settings = SETTINGS, **parts: Any) -> AsyncIterator[httpx.AsyncClient]:
-    known = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()} | parts
-    app = create_app(settings, Parts(**known))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield http
+def client(settings: Settings = SETTINGS, **parts: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    return calling(settings, **parts)
 
 
 async def test_rag_answers_in_the_contracts_shape() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,10 @@ import httpx
 import pytest
 
 from service.adapters.memory import MemoryCache
-from service.app import create_app
-from service.parts import Parts
 from service.settings import Settings
-from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore
+from tests.fakes import FakeGenerator, FakeStore
 from tests.hashed_keys import hashed, key_book
+from tests.in_process import calling
 
 ADA, BOB = {"authorization": "Bearer ada-key"}, {"x-api-key": "bob-key"}
 ASK = {"query": "What controls processes?"}
@@ -27,23 +25,11 @@ def book(tmp_path: Path) -> Path:
     return file
 
 
-@asynccontextmanager
-async def client(book: Path, *, parts: dict[str, Any] | None = None, **more: Any) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(
-        vector_store="faiss",
-        bundle_dir=book,
-        metrics_port=0,
-        docs=True,
-        auth="api-keys",
-        api_keys_from=str(book),
-        **more,
-    )
-    known = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()} | (parts or {})
-    app = create_app(settings, Parts(**known))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield http
+def client(
+    book: Path, *, parts: dict[str, Any] | None = None, **more: Any
+) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    told = {"auth": "api-keys", "api_keys_from": str(book), "docs": True, "metrics_port": 0} | more
+    return calling(Settings(vector_store="faiss", bundle_dir=book, **told), **(parts or {}))
 
 
 @pytest.mark.parametrize("who", [ADA, BOB])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from service.app import create_app
 from service.errors import StageUnavailable
-from service.parts import Parts
 from service.settings import Settings
-from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore
+from tests.fakes import FakeStore
 from tests.hashed_keys import hashed, key_book
+from tests.in_process import calling
 
 ASK = {"query": "What controls processes?"}
 KEY = {"x-api-key": "ada-key"}
@@ -29,15 +27,11 @@ def book(tmp_path: Path) -> Path:
     return file
 
 
-@asynccontextmanager
-async def client(book: Path, *, store: FakeStore | None = None, **more: Any) -> AsyncIterator[httpx.AsyncClient]:
+def client(
+    book: Path, *, store: FakeStore | None = None, **more: Any
+) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     told = {"auth": "api-keys", "api_keys_from": str(book), "docs": True, "metrics_port": 0} | more
-    settings = Settings(vector_store="faiss", bundle_dir=book, **told)
-    app = create_app(settings, Parts(FakeEmbedder(), store or FakeStore(), generator=FakeGenerator()))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield http
+    return calling(Settings(vector_store="faiss", bundle_dir=book, **told), store=store or FakeStore())
 
 
 @pytest.mark.parametrize(

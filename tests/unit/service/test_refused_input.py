@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import create_app
-from service.parts import Parts
 from service.settings import Settings
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeQueryModel, FakeStore
 from tests.hashed_keys import hashed, key_book
+from tests.in_process import calling
 
 JSON = {"content-type": "application/json"}
 KEY = {"x-api-key": "ada-key"} | JSON
@@ -40,8 +38,7 @@ class Upstream:
         return sum(counted)
 
 
-@asynccontextmanager
-async def service(book: Path, upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
+def service(book: Path, upstream: Upstream) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     settings = Settings(
         vector_store="faiss",
         bundle_dir=book,
@@ -52,14 +49,7 @@ async def service(book: Path, upstream: Upstream) -> AsyncIterator[httpx.AsyncCl
         generator="openai",
         openai_api_key="unused",
     )
-    parts = Parts(
-        upstream.embedder, upstream.store, query_model=upstream.query_model, generator=upstream.generator
-    )  # fmt: skip
-    app = create_app(settings, parts)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield http
+    return calling(settings, **vars(upstream))
 
 
 @pytest.fixture

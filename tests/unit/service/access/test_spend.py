@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from service.access.caller import Caller, Limits
@@ -17,7 +15,6 @@ from service.access.opening import open_access
 from service.access.spend import LimitedAccount, Spending
 from service.access.windows import LocalWindows
 from service.adapters import openai_models
-from service.app import create_app
 from service.errors import CircuitOpen, LimitExceeded, StageUnavailable, StartupError
 from service.parts import Parts
 from service.rag import spending as bounds
@@ -28,6 +25,7 @@ from service.resilience import Breakers, Deadline
 from service.settings import Settings
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeQueryModel, FakeStore
 from tests.hashed_keys import hashed, key_book
+from tests.in_process import calling
 
 # A dollar per thousand tokens: an answer that fills the window of 2,048 and writes 12 is 2.06 USD at most,
 # and what the fakes count (100 and 4) is 0.104 USD.
@@ -42,7 +40,6 @@ SETTINGS = Settings(
     max_output_tokens=12,
     metrics_port=0,
 )
-SECOND = Deadline(5.0)
 
 
 def pipeline(settings: Settings = SETTINGS, **parts: Any) -> Pipeline:
@@ -112,7 +109,7 @@ async def test_a_request_that_the_limit_can_never_cover_is_refused_before_any_ca
 
 async def test_a_stream_that_its_reader_leaves_counts_as_the_most_it_can_have_cost() -> None:
     money, generator = Money("10"), FakeGenerator()
-    events = pipeline(generator=generator).run(question(money), SECOND)
+    events = pipeline(generator=generator).run(question(money), Deadline(5.0))
     await anext(events)
     await anext(events)
     await events.aclose()
@@ -158,7 +155,7 @@ async def test_a_model_that_does_not_count_its_tokens_is_taken_for_the_most() ->
 async def test_a_search_is_paid_for_by_its_query_model_alone() -> None:
     money = Money("10")
     settings = SETTINGS.model_copy(update={"query_model": "openai", "query_model_usd_per_mtok": PRICE})
-    await pipeline(settings, query_model=FakeQueryModel()).search(question(money), Trace(), SECOND)
+    await pipeline(settings, query_model=FakeQueryModel()).search(question(money), Trace(), Deadline(5.0))
     assert await money.spent() == Decimal("0.037")
 
 
@@ -202,16 +199,6 @@ async def test_a_limit_on_a_model_without_a_price_is_refused_at_start(
             pass
 
 
-@asynccontextmanager
-async def client(settings: Settings, **parts: Any) -> AsyncIterator[httpx.AsyncClient]:
-    known = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()} | parts
-    app = create_app(settings, Parts(**known))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-            yield http
-
-
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -224,7 +211,7 @@ async def client(settings: Settings, **parts: Any) -> AsyncIterator[httpx.AsyncC
 async def test_over_the_limit_every_way_to_ask_is_a_429_that_names_it(path: str, body: dict[str, Any]) -> None:
     generator = FakeGenerator()
     settings = SETTINGS.model_copy(update={"usd_per_hour": MOST + Decimal("0.01")})
-    async with client(settings, generator=generator) as http:
+    async with calling(settings, generator=generator) as http:
         first = await http.post(path, json=body)
         await asyncio.sleep(0)
         second = await http.post(path, json=body)
