@@ -22,6 +22,13 @@ STOP_TIMEOUT_S = 45  # ECS sends SIGKILL after stopTimeout (default 30 s); budge
 GRACE_S = 180  # model load before the first health check counts
 
 
+# Fargate mounts it as the image has it: the image must make /tmp writable for the user
+SCRATCH = {"scratch": "/tmp"}  # noqa: S108 - in the container
+# Where the agent of ECS Exec writes: AWS names no way with a read-only root, users found this one
+# (aws/containers-roadmap#1359, aws-containers/amazon-ecs-exec-checker#71).
+SHELL_PATHS = {"agents": "/managed-agents", "state": "/var/lib/amazon/ssm", "log": "/var/log/amazon/ssm"}
+
+
 @dataclass(frozen=True)
 class ContainerArgs:
     """What a container is spelled from.
@@ -31,12 +38,14 @@ class ContainerArgs:
         log_group: its name.
         region: of the log group.
         part: what it gets of the task; None where it is alone.
+        shell: whether one may be opened in it.
     """
 
     image: str
     log_group: pulumi.Input[str]
     region: str
     part: FargateSize | None = None
+    shell: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,8 +125,10 @@ def _hardened(name: str, args: ContainerArgs) -> dict[str, Any]:
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         "ulimits": [{"name": "nofile", "softLimit": 65536, "hardLimit": 65536}],
         "stopTimeout": STOP_TIMEOUT_S,
-        # Fargate mounts it as the image has it: the image must make /tmp writable for this user
-        "mountPoints": [{"sourceVolume": f"{name}-scratch", "containerPath": "/tmp", "readOnly": False}],  # noqa: S108 - in the container
+        "mountPoints": [
+            {"sourceVolume": f"{name}-{what}", "containerPath": path, "readOnly": False}
+            for what, path in {**SCRATCH, **(SHELL_PATHS if args.shell else {})}.items()
+        ],
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {

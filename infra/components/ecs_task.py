@@ -31,17 +31,18 @@ def containers(
     log_group: pulumi.Input[str],
 ) -> list[dict[str, Any]]:
     """The service, and llama.cpp before it where it generates the answers; `secrets` is name -> ARN."""
-    image, region = str(cfg.service.image), str(cfg.region)
+
+    def made(image: str | None, part: FargateSize | None = None) -> container.ContainerArgs:
+        return container.ContainerArgs(str(image), log_group, str(cfg.region), part, cfg.ecs.exec)
+
     if not has_sidecar(cfg):
-        return [container.service(container.ContainerArgs(image, log_group, region), environment, secrets)]
+        return [container.service(made(cfg.service.image), environment, secrets)]
     beside, gen = cfg.generation.llamacpp, cfg.generation
     own, part = split_task(cfg.service.cpu, cfg.service.memory_gib, beside.cpu, beside.memory_gib)
     model = container.ModelArgs(str(gen.model), gen.context_tokens, max(1, math.floor(beside.cpu)))
     return [
-        container.service(
-            container.ContainerArgs(image, log_group, region, own), environment, secrets, after=container.LLAMA
-        ),
-        container.llama(container.ContainerArgs(str(beside.image), log_group, region, part), model),
+        container.service(made(cfg.service.image, own), environment, secrets, after=container.LLAMA),
+        container.llama(made(beside.image, part), model),
     ]
 
 

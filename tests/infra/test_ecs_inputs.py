@@ -39,6 +39,16 @@ def test_task_has_the_guides_size_and_no_way_to_escalate(prod: offline.Program) 
     assert task["executionRoleArn"] != task["taskRoleArn"]
 
 
+def test_a_shell_has_its_places_to_write_and_the_root_stays_read_only() -> None:
+    declared = program("prod", ecs={"exec": True})
+    task, container = declared.one("taskDefinition:TaskDefinition").inputs, container_of(declared)
+    assert container["readonlyRootFilesystem"] is True
+    mounted = {each["containerPath"]: each["sourceVolume"] for each in container["mountPoints"]}
+    assert mounted.keys() >= {"/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"}
+    assert sorted(each["name"] for each in task["volumes"]) == sorted(mounted.values())
+    assert "ssmmessages:OpenDataChannel" in {act for each in statements(declared, "task") for act in each["Action"]}
+
+
 def test_drain_budgets_fit_into_each_other(prod: offline.Program) -> None:
     environment = {each["name"]: each["value"] for each in container_of(prod)["environment"]}
     stop, deadline = container_of(prod)["stopTimeout"], float(environment["RAG_DEADLINE_S"])
