@@ -23,8 +23,8 @@ from rich.console import Console
 
 from opsctl.output import write_table
 from tests.e2e.stack import Stack, Step
-from tests.infra.cloud_cases import DIGEST, GOLDEN, VENDORS
-from tests.infra.test_ecs_keys import EXAMPLES
+from tests.infra.cloud_cases import DIGEST, GOLDEN, VENDORS, merged
+from tests.infra.test_ecs_keys import EXAMPLES, example, needed
 
 REGION = "eu-north-1"
 AT_ONCE = 3  # a preview mostly waits
@@ -55,7 +55,8 @@ class Effect:
 
     @property
     def more(self) -> frozenset[str]:
-        return frozenset() if self.declared is None else self.steps - self.declared
+        """What comes along with a key that needs others is theirs."""
+        return frozenset() if self.declared is None or needed(self.key) else self.steps - self.declared
 
 
 def declared() -> dict[str, frozenset[str] | None]:
@@ -77,19 +78,25 @@ def effect(key: str, steps: list[Step], golden: frozenset[str] | None) -> Effect
             by_resource.setdefault(resource, set()).add(op)
     kinds = {resource: "replace" if ops & REPLACES else min(ops) for resource, ops in by_resource.items()}
     signs = {"create": "+", "delete": "-"}
+    signed = frozenset(f"{signs.get(op, '~')}{resource}" for resource, op in kinds.items())
+    if needed(key):  # it isn't up: the engine makes what the golden list, beside it, calls changed
+        signed, golden = _unsigned(signed), _unsigned(golden) if golden else golden
     return Effect(
         key,
         Counter(kinds.values()),
-        frozenset(f"{signs.get(op, '~')}{resource}" for resource, op in kinds.items()),
+        signed,
         frozenset(resource for resource, op in kinds.items() if op == "replace"),
         golden,
     )
 
 
+def _unsigned(changes: frozenset[str]) -> frozenset[str]:
+    return frozenset(change[1:] for change in changes)
+
+
 def values(key: str) -> dict[str, Any]:
-    """What a user sets for the example of `key`: path -> value."""
-    example = EXAMPLES[key]
-    return dict(_paths(example)) if isinstance(example, dict) else {key: example}
+    """What a user sets for the example of `key`, and for the keys that it needs: path -> value."""
+    return dict(_paths(merged(needed(key), example(key))))
 
 
 def _paths(part: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

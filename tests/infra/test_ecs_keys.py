@@ -157,18 +157,26 @@ READ_ELSEWHERE = {
 }
 
 
+def needed(path: str) -> dict[str, Any]:
+    """What must be set for a key to be asked for at all."""
+    return next((more for start, more in BASES.items() if path.startswith(start)), {})
+
+
+def example(path: str) -> dict[str, Any]:
+    """The example of a key as a part of the config."""
+    value = EXAMPLES[path]
+    if not isinstance(value, dict):
+        for key in reversed(path.split(".")):
+            value = {key: value}
+    return dict(value)
+
+
 def base(path: str) -> dict[str, Any]:
-    config = merged(stack_file("prod"), second_phase())
-    return merged(config, next((more for start, more in BASES.items() if path.startswith(start)), {}))
+    return merged(merged(stack_file("prod"), second_phase()), needed(path))
 
 
 def with_example(path: str) -> dict[str, Any]:
-    value = EXAMPLES[path]
-    if isinstance(value, dict):
-        return merged(base(path), value)
-    for key in reversed(path.split(".")):
-        value = {key: value}
-    return merged(base(path), value)
+    return merged(base(path), example(path))
 
 
 def declared(config: dict[str, Any]) -> dict[tuple[str, str], str]:
