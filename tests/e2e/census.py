@@ -37,7 +37,11 @@ LISTS = (
     ("sns", "list_topics", "Topics", "TopicArn"),
     ("ssm", "describe_parameters", "Parameters", "Name"),
 )
-ASKED = {"application-autoscaling": {"ServiceNamespace": "ecs"}, "ssm": {"MaxResults": 50}}
+ASKED: dict[str, dict[str, Any]] = {
+    "application-autoscaling": {"ServiceNamespace": "ecs"},
+    # AWS has public parameters of its own
+    "ssm": {"MaxResults": 50, "ParameterFilters": [{"Key": "Path", "Option": "Recursive", "Values": ["/rag"]}]},
+}
 
 
 def census(region: str) -> set[tuple[str, str]]:
