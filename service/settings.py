@@ -6,6 +6,7 @@ Names keep the deployment guide's words where it has them (`OPENAI_API_KEY`, `QD
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -200,7 +201,7 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _private(self) -> Self:
         if self.served_by == "edge" and self.privacy == "local-only":
             away = {
                 "RAG_QUERY_MODEL=none": self.query_model != "none",
@@ -209,37 +210,49 @@ class Settings(BaseSettings):
             }
             if needed := [name for name, wrong in away.items() if wrong]:
                 raise ValueError(f"RAG_PRIVACY=local-only lets no query leave: set {', '.join(needed)}")
+        return self
+
+    @model_validator(mode="after")
+    def _drainable(self) -> Self:
         if self.graceful_s < self.deadline_s + LINGER_S:
             raise ValueError(
                 f"RAG_GRACEFUL_S must be {LINGER_S:g} s or more above RAG_DEADLINE_S, or a drain cuts requests off"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        names = leading_names()
         missing = [
-            f"{name} is required by {why}"
-            for field, name, why, wanted in (
-                ("api_keys_from", "RAG_API_KEYS_FROM", "RAG_AUTH=api-keys", self.auth == "api-keys"),
-                ("oidc_issuer", "RAG_OIDC_ISSUER", "RAG_AUTH=oidc", self.auth == "oidc"),
-                ("oidc_audience", "RAG_OIDC_AUDIENCE", "RAG_AUTH=oidc", self.auth == "oidc"),
-                ("qdrant_url", "QDRANT_CLOUD_URL", "RAG_VECTOR_STORE=qdrant", self.vector_store == "qdrant"),
-                ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_VECTOR_STORE=faiss", self.vector_store == "faiss"),
-                ("bundle_dir", "RAG_BUNDLE_DIR", "RAG_DOCUMENTS=bundle", self.documents == "bundle"),
-                ("mongo_url", "DATABASE_HOST", "RAG_DOCUMENTS=mongo", self.documents == "mongo"),
-                ("openai_api_key", "OPENAI_API_KEY", "an OpenAI stage", "openai" in {self.query_model, self.generator}),
-                (
-                    "sagemaker_endpoint",
-                    "SAGEMAKER_ENDPOINT_INFERENCE",
-                    "a SageMaker generator or fallback",
-                    "sagemaker" in {self.generator, self.fallback},
-                ),
-                ("llamacpp_url", "RAG_LLAMACPP_URL", "RAG_GENERATOR=llamacpp", self.generator == "llamacpp"),
-                ("reranker_model", "RAG_RERANKER_MODEL", "RAG_RERANKER", self.reranker != "none"),
-                ("redis_url", "RAG_REDIS_URL", "RAG_CACHE=redis", self.cache == "redis"),
-                ("fallback_url", "RAG_FALLBACK_URL", "RAG_FALLBACK=service", self.fallback == "service"),
-            )
-            if wanted and getattr(self, field) is None
+            f"{names[field]} is required by {why}"
+            for field, why, wanted in REQUIRED
+            if wanted(self) and getattr(self, field) is None
         ]
         if missing:
             raise ValueError("; ".join(missing))
         return self
+
+
+# Field, what asks for it, and whether that is so.
+REQUIRED: tuple[tuple[str, str, Callable[[Settings], bool]], ...] = (
+    ("api_keys_from", "RAG_AUTH=api-keys", lambda told: told.auth == "api-keys"),
+    ("oidc_issuer", "RAG_AUTH=oidc", lambda told: told.auth == "oidc"),
+    ("oidc_audience", "RAG_AUTH=oidc", lambda told: told.auth == "oidc"),
+    ("qdrant_url", "RAG_VECTOR_STORE=qdrant", lambda told: told.vector_store == "qdrant"),
+    ("bundle_dir", "RAG_VECTOR_STORE=faiss", lambda told: told.vector_store == "faiss"),
+    ("bundle_dir", "RAG_DOCUMENTS=bundle", lambda told: told.documents == "bundle"),
+    ("mongo_url", "RAG_DOCUMENTS=mongo", lambda told: told.documents == "mongo"),
+    ("openai_api_key", "an OpenAI stage", lambda told: "openai" in {told.query_model, told.generator}),
+    (
+        "sagemaker_endpoint",
+        "a SageMaker generator or fallback",
+        lambda told: "sagemaker" in {told.generator, told.fallback},
+    ),
+    ("llamacpp_url", "RAG_GENERATOR=llamacpp", lambda told: told.generator == "llamacpp"),
+    ("reranker_model", "RAG_RERANKER", lambda told: told.reranker != "none"),
+    ("redis_url", "RAG_CACHE=redis", lambda told: told.cache == "redis"),
+    ("fallback_url", "RAG_FALLBACK=service", lambda told: told.fallback == "service"),
+)
 
 
 def environment_names() -> dict[str, str]:

@@ -6,16 +6,29 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from service.errors import StartupError
+
 # Short and tried once: whoever reads does so again after a while.
 CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 
 
 class Secret:
-    """One secret, named by its ARN, which also says the region."""
+    """One secret, named by its ARN, which also says the region.
+
+    Raises:
+        StartupError: it is none.
+    """
 
     def __init__(self, arn: str) -> None:
+        match arn.split(":", maxsplit=6):
+            case ["arn", _, "secretsmanager", region, _, "secret", _] if region:
+                pass
+            case _:
+                raise StartupError(
+                    f"{arn} is no ARN of a secret: arn:<partition>:secretsmanager:<region>:...:secret:..."
+                )
         self._arn = arn
-        self._client = boto3.session.Session().client("secretsmanager", region_name=arn.split(":")[3], config=CONFIG)
+        self._client = boto3.session.Session().client("secretsmanager", region_name=region, config=CONFIG)
 
     def read(self) -> bytes:
         """The value that is current now; blocks.

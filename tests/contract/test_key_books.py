@@ -93,3 +93,10 @@ async def test_a_secret_that_can_not_be_read_says_why_and_lets_nobody_in(
             async with open_access(told, Breakers()):
                 pass
     assert "plain-key" not in refused.value.detail
+
+
+@pytest.mark.parametrize("arn", ["arn:", "arn:aws:s3:::bucket", "arn:aws:secretsmanager::1:secret:x"])
+async def test_an_arn_of_something_else_is_refused_in_one_line(told: Settings, arn: str) -> None:
+    with pytest.raises(StartupError, match="is no ARN of a secret"):
+        async with open_access(told.model_copy(update={"api_keys_from": arn}), Breakers()):
+            pass
