@@ -47,27 +47,48 @@ class StoreBalancer(pulumi.ComponentResource):
         self, name: str, site: Site, args: StoreBalancerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rag-platform:component:StoreBalancer", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        group = firewall.group(f"{name}-front", args.vpc_id, "Store: the service in, its instances out", self)
-        firewall.connect(
-            f"{name}-front-hosts",
-            source=group,
-            target=args.hosts,
-            port=args.port,
-            description="Balancer to instances",
-            parent=self,
-        )
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.security_group_id = self._group()
         balancer = aws.lb.LoadBalancer(
             f"{name}-front",
             name_prefix="rag-",
             load_balancer_type="network",
             internal=True,
-            security_groups=[group],
+            security_groups=[self.security_group_id],
             subnets=args.subnet_ids,
             enable_cross_zone_load_balancing=True,
             enable_deletion_protection=site.protect,
-            opts=child,
+            opts=self._child,
         )
+        aws.lb.Listener(
+            f"{name}-front",
+            load_balancer_arn=balancer.arn,
+            port=args.port,
+            protocol="TCP",
+            default_actions=[{"type": "forward", "target_group_arn": self._targets()}],
+            opts=self._child,
+        )
+        self.address = balancer.dns_name
+        self.register_outputs({"address": self.address})
+
+    def _group(self) -> pulumi.Output[str]:
+        group = firewall.group(
+            f"{self._name}-front", self._args.vpc_id, "Store: the service in, its instances out", self
+        )
+        firewall.connect(
+            f"{self._name}-front-hosts",
+            source=group,
+            target=self._args.hosts,
+            port=self._args.port,
+            description="Balancer to instances",
+            parent=self,
+        )
+        return group
+
+    def _targets(self) -> pulumi.Output[str]:
+        name, args = self._name, self._args
+        ready = {"protocol": "HTTP", "path": args.health_path, "interval": 10}
         targets = aws.lb.TargetGroup(
             f"{name}-targets",
             name_prefix="rag-",
@@ -76,14 +97,8 @@ class StoreBalancer(pulumi.ComponentResource):
             target_type="ip",
             vpc_id=args.vpc_id,
             deregistration_delay=30,
-            health_check={
-                "protocol": "HTTP",
-                "path": args.health_path,
-                "interval": 10,
-                "healthy_threshold": 2,
-                "unhealthy_threshold": 2,
-            },
-            opts=child,
+            health_check={**ready, "healthy_threshold": 2, "unhealthy_threshold": 2},
+            opts=self._child,
         )
         for number, address in enumerate(args.addresses):
             aws.lb.TargetGroupAttachment(
@@ -91,15 +106,7 @@ class StoreBalancer(pulumi.ComponentResource):
                 target_group_arn=targets.arn,
                 target_id=address,
                 port=args.port,
-                opts=child,
+                opts=self._child,
             )
-        aws.lb.Listener(
-            f"{name}-front",
-            load_balancer_arn=balancer.arn,
-            port=args.port,
-            protocol="TCP",
-            default_actions=[{"type": "forward", "target_group_arn": targets.arn}],
-            opts=child,
-        )
-        self.address, self.security_group_id = balancer.dns_name, group
-        self.register_outputs({"address": self.address})
+        arn: pulumi.Output[str] = targets.arn
+        return arn

@@ -10,6 +10,7 @@ import pytest
 from infra import offline
 from infra.components.generated import _TokenProvider
 from service.access.key_book import KeyBook
+from service.resilience.switches import Document
 from tests.infra.cloud_cases import program
 
 KEYS = {"default": {}, "batch": {"requestsPerMinute": 600, "usdPerHour": 1.5}}
@@ -103,6 +104,7 @@ def test_operators_own_the_value_of_the_switches(declared: offline.Program) -> N
     switches = declared.one("ssm/parameter:Parameter")
     assert (switches.inputs["name"], switches.inputs["value"]) == ("/rag/prod/switches", "{}")
     assert switches.ignored == ("value",)
+    assert Document.model_validate_json(switches.inputs["value"]).off() == []
 
 
 def test_the_service_reads_its_switches_and_no_other_parameter(declared: offline.Program) -> None:
