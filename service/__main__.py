@@ -21,6 +21,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import StartupError
+from service.heads import BoundedHeads
 from service.resilience.budgets import KEEP_ALIVE_S, LINGER_S
 from service.settings import Settings, load
 from service.telemetry import logs
@@ -40,6 +41,8 @@ def main() -> int:
         return _refuse(exc)
     config = uvicorn.Config(
         app,
+        http=BoundedHeads,
+        ws="none",
         timeout_keep_alive=math.ceil(KEEP_ALIVE_S),
         timeout_graceful_shutdown=math.ceil(settings.graceful_s - LINGER_S),
         access_log=False,

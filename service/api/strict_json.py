@@ -40,7 +40,8 @@ def loads(text: bytes) -> Any:  # noqa: ANN401
         ValueError: bytes that are no text, a number too long.
         RecursionError: nested too deeply.
     """
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    # Decoded here: Python would guess UTF-16 and UTF-32 as well, where RFC 8259 has UTF-8 alone.
+    return json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_number)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

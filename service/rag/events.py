@@ -81,6 +81,10 @@ class Answerer(Protocol):
         """Seconds until an answer that starts now is complete; 0 where that is not known."""
         ...
 
+    async def too_long(self, question: Question, deadline: Deadline) -> str | None:
+        """Why the question does not fit the model; None where it does, or where that can't be said."""
+        ...
+
     def most_usd(self, question: Question) -> Decimal:
         """What an answer can cost at most."""
         ...

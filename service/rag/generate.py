@@ -7,6 +7,7 @@ from contextlib import aclosing
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from service.errors import RagError
 from service.ports import Delta, Usage
 from service.rag import answer, links, prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
@@ -53,6 +54,14 @@ class ModelAnswerer:
     def expected_s(self) -> float:
         """From what answers took here lately."""
         return self._load.expected_s()
+
+    async def too_long(self, question: Question, deadline: Deadline) -> str | None:
+        """Counted by the model's own tokenizer; a model that can't be asked says so when it is to answer."""
+        counting = prompt.too_long(question.text, self._generator, max_tokens=self._longest(question))
+        try:
+            return await within(deadline, counting, stage=STAGE, limit_s=self._budget.first_token_s)
+        except RagError:
+            return None
 
     def most_usd(self, question: Question) -> Decimal:
         """A prompt that fills the model's window, and the longest answer."""
@@ -148,6 +157,10 @@ class RemoteAnswerer:
     def most_usd(self, question: Question) -> Decimal:  # noqa: ARG002 - the port's shape
         """Limited there, by the key that this service has."""
         return Decimal(0)
+
+    async def too_long(self, question: Question, deadline: Deadline) -> str | None:  # noqa: ARG002 - not known here
+        """The other stack says it itself."""
+        return None
 
     async def run(self, question: Question, hits: Sequence[Hit], trace: Trace, deadline: Deadline) -> Events:  # noqa: ARG002 - it retrieves itself
         """Found, one Token, Answer.

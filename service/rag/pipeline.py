@@ -8,7 +8,7 @@ from contextlib import aclosing
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from service.errors import RagError, StageUnavailable
+from service.errors import BadRequest, RagError, StageUnavailable
 from service.prices import Prices
 from service.rag import answer, expand, rerank, retrieve, route, self_query, spending
 from service.rag.events import Answer, Answerer, Events, Found, Question, Token
@@ -113,6 +113,7 @@ class Pipeline:
 
     async def _run(self, question: Question, deadline: Deadline, trace: Trace) -> Events:
         trace.question = question.text
+        await self._refuse_too_long(question, deadline)
         hits = await self.retrieve(question, trace, deadline)
         best_score = max((hit.score for hit in hits), default=-1.0)
         covered = best_score >= self._settings.min_score
@@ -147,6 +148,12 @@ class Pipeline:
         yield Found(())
         yield Token(answer.UNKNOWN)
         yield Answer(answer.UNKNOWN, (), (), trace, self._settings.served_by)
+
+    async def _refuse_too_long(self, question: Question, deadline: Deadline) -> None:
+        """Before the query model is paid for a question that fits nobody's window."""
+        refusals = [await answerer.too_long(question, deadline) for answerer in self._answerers.values()]
+        if refusals and all(refusals):
+            raise BadRequest(str(refusals[0]))
 
     def _candidates(
         self, question: Question, best_score: float, deadline: Deadline, *, covered: bool

@@ -44,6 +44,20 @@ class Prompt:
     mark: str
 
 
+async def too_long(query: str, generator: Generator, *, max_tokens: int) -> str | None:
+    """Why the question alone leaves no room for a source and an answer; None where it leaves some.
+
+    Counts only where it could be too long: a token is a byte at least.
+    """
+    asked, rules = _asked(query), SYSTEM.format(mark="0" * 2 * MARK_BYTES)
+    if _room(generator, max_tokens, len(rules.encode()) + len(asked.encode())) >= WORTH_CUTTING_TOKENS:
+        return None
+    fixed, question = await generator.count_tokens([rules, asked])
+    if _room(generator, max_tokens, fixed + question) >= WORTH_CUTTING_TOKENS:
+        return None
+    return _refusal(question, generator)
+
+
 async def build(query: str, hits: Sequence[Hit], generator: Generator, *, max_tokens: int) -> Prompt:
     """Take hits in order while they fit, counted as they are sent; the last one may be cut.
 
@@ -52,17 +66,12 @@ async def build(query: str, hits: Sequence[Hit], generator: Generator, *, max_to
     """
     mark = secrets.token_hex(MARK_BYTES)
     system = SYSTEM.format(mark=mark)
-    asked = f"\n\nQuestion: {_inert(query)}"
+    asked = _asked(query)
     fences = [_fence(number, hit, mark) for number, hit in enumerate(hits, start=1)]
     *sizes, fixed, question = await generator.count_tokens([*fences, system, asked])
-    # A quarter of the window is enough to answer in; a request for more yields to the sources.
-    answer = min(max_tokens, max(16, generator.context_tokens // 4))
-    room = generator.context_tokens - answer - fixed - question - TEMPLATE_TOKENS
+    room = _room(generator, max_tokens, fixed + question)
     if room < WORTH_CUTTING_TOKENS:
-        raise BadRequest(
-            f"query: {question} tokens leave no room for sources in the model's window of "
-            f"{generator.context_tokens}; shorten the query"
-        )
+        raise BadRequest(_refusal(question, generator))
     sources: list[Hit] = []
     for hit, size in zip(hits, sizes, strict=True):
         if size < room:  # one token more joins it to the next
@@ -73,7 +82,32 @@ async def build(query: str, hits: Sequence[Hit], generator: Generator, *, max_to
         sources += [cut] if cut else []
         break
     fenced = "\n".join(_fence(number, hit, mark) for number, hit in enumerate(sources, start=1))
-    return Prompt((Message("system", system), Message("user", fenced + asked)), tuple(sources), answer, mark)
+    return Prompt(
+        (Message("system", system), Message("user", fenced + asked)),
+        tuple(sources),
+        _answer_tokens(generator, max_tokens),
+        mark,
+    )
+
+
+def _answer_tokens(generator: Generator, max_tokens: int) -> int:
+    """A quarter of the window is enough to answer in; a request for more yields to the sources."""
+    return min(max_tokens, max(16, generator.context_tokens // 4))
+
+
+def _room(generator: Generator, max_tokens: int, taken: int) -> int:
+    return generator.context_tokens - _answer_tokens(generator, max_tokens) - taken - TEMPLATE_TOKENS
+
+
+def _refusal(tokens: int, generator: Generator) -> str:
+    return (
+        f"query: {tokens} tokens leave no room for sources in the model's window of "
+        f"{generator.context_tokens}; shorten the query"
+    )
+
+
+def _asked(query: str) -> str:
+    return f"\n\nQuestion: {_inert(query)}"
 
 
 async def _cut(hit: Hit, number: int, room: int, generator: Generator, mark: str) -> Hit | None:

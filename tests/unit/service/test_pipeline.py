@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import DeadlineExceeded, StageUnavailable
+from service.errors import BadRequest, DeadlineExceeded, StageUnavailable
 from service.parts import Parts
 from service.rag import answer
 from service.rag.events import Answer, Found, Question, Token
@@ -206,3 +206,11 @@ async def test_an_answer_says_what_it_cost_and_never_calls_free_what_has_no_know
     changes: dict[str, Any], parts: dict[str, Any], cost: Decimal | None
 ) -> None:
     assert (await ask(pipeline(SETTINGS.model_copy(update=changes), **parts))).trace.cost_usd == cost
+
+
+async def test_a_question_that_fits_no_model_is_refused_before_the_query_model_is_paid() -> None:
+    query_model = FakeQueryModel()
+    pipe = pipeline(query_model=query_model, generator=FakeGenerator(context_tokens=256))
+    with pytest.raises(BadRequest, match="shorten the query"):
+        await ask(pipe, Question("word " * 300, 3))
+    assert query_model.calls == 0

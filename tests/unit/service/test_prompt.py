@@ -66,6 +66,12 @@ async def test_a_question_that_leaves_no_room_is_refused_with_its_size() -> None
         await prompt.build(words(300), [hit()], FakeGenerator(context_tokens=256), max_tokens=64)
 
 
+async def test_what_is_too_long_is_known_before_there_are_sources() -> None:
+    generator = FakeGenerator(context_tokens=256)
+    assert await prompt.too_long("What?", generator, max_tokens=64) is None
+    assert "301 tokens leave no room" in str(await prompt.too_long(words(300), generator, max_tokens=64))
+
+
 async def test_a_long_answer_yields_to_the_sources_in_a_small_window() -> None:
     built = await prompt.build("What?", [hit()], FakeGenerator(context_tokens=512), max_tokens=1024)
     assert built.max_tokens == 128
