@@ -1,10 +1,13 @@
-"""CloudWatch Logs: the newest lines of a group."""
+"""CloudWatch Logs: the newest lines of a group, and those since a time."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from opsctl.aws.session import client, translated
+from opsctl.endpoint.follow import Line
 
 
 def newest_lines(region: str | None, group: str, count: int) -> tuple[str, ...]:
@@ -30,3 +33,27 @@ def newest_lines(region: str | None, group: str, count: int) -> tuple[str, ...]:
             startFromHead=False,
         )["events"]
     return tuple(str(event["message"]).rstrip() for event in events)
+
+
+class LogGroup:
+    """Port `opsctl.endpoint.follow.Source` over one group."""
+
+    def __init__(self, region: str | None, group: str) -> None:
+        self._group = group
+        with translated(f"the log group {group}"):
+            self._logs: Any = client("logs", region)
+
+    def since(self, start_ms: int) -> list[Line]:
+        """Lines of all streams since a time, oldest first; none where no container has started yet."""
+        with translated(f"the log group {self._group}"):
+            try:
+                pages = self._logs.get_paginator("filter_log_events").paginate(
+                    logGroupName=self._group, startTime=start_ms, interleaved=True
+                )
+                events = [each for page in pages for each in page["events"]]
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] == "ResourceNotFoundException":
+                    return []
+                raise
+        lines = (Line(each["eventId"], each["timestamp"], each["logStreamName"], each["message"]) for each in events)
+        return sorted(lines, key=lambda line: line.at_ms)

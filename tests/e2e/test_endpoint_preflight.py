@@ -114,7 +114,7 @@ def test_the_command_creates_nothing_that_the_account_could_not_carry(
     assert "quota would not hold; nothing was created" in capfd.readouterr().err
     assert not sagemaker.list_models(NameContains="twin")["Models"]
 
-    monkeypatch.setattr("opsctl.endpoint.preflight.run.account.endpoint_quota", lambda *_: Quota("L-1", 2.0))
+    monkeypatch.setattr("opsctl.aws.account.endpoint_quota", lambda *_: Quota("L-1", 2.0))
     (folder / "tuned").mkdir()
     (folder / "tuned" / "config.json").write_text(json.dumps(LLAMA_8B))
     model = "mlabonne/TwinLlama-3.1-8B-DPO"

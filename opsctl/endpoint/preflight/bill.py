@@ -1,4 +1,4 @@
-"""What an endpoint costs by the hour and by the month, from its shape and the price of its instances. Pure."""
+"""What an endpoint costs by the hour and by the month, from its shape and the catalog's price of its instances."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from opsctl.cost.catalog import load
 from opsctl.endpoint.spec import Classic
+from opsctl.errors import NotUsable
 
 if TYPE_CHECKING:
     from opsctl.cost.catalog import Price
@@ -53,3 +55,11 @@ def bill(spec: EndpointSpec, price: Price | None) -> Bill:
         f"{hourly * fewest * HOURS_PER_MONTH:,.2f} to {hourly * most * HOURS_PER_MONTH:,.2f} USD a month{idle} "
         f"(list price of {price.as_of}, confidence {price.confidence})",
     )
+
+
+def price_of(spec: EndpointSpec) -> Price | None:
+    """The list price of one of the spec's instances by the hour; None where the catalog has none."""
+    try:
+        return load(spec.region).find(price_key(spec.instance_type))
+    except NotUsable:  # a region without a catalog: unpriced, which the check says
+        return None

@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opsctl.aws import account
-from opsctl.aws.weights import WeightsBucket
-from opsctl.cost.catalog import load
 from opsctl.endpoint.model_card import read_model_card
-from opsctl.endpoint.preflight.bill import price_key
+from opsctl.endpoint.preflight.bill import price_of
 from opsctl.endpoint.preflight.checks import judge
 from opsctl.endpoint.preflight.facts import Facts, asked
-from opsctl.errors import CheckFailed, NotUsable, OpsctlError
+from opsctl.errors import CheckFailed, OpsctlError
 from opsctl.output import working, write_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from opsctl.cost.catalog import Price
     from opsctl.endpoint.preflight.checks import Check
     from opsctl.endpoint.rollout import Strategy
     from opsctl.endpoint.spec import EndpointSpec
@@ -58,6 +54,9 @@ def preflight(spec: EndpointSpec, bucket: str, hub: Hub, strategy: Strategy) -> 
 
 def observe(spec: EndpointSpec, bucket: str, hub: Hub) -> Facts:
     """Ask for every fact; what could not be asked for is the error that says why."""
+    from opsctl.aws import account  # noqa: PLC0415 - boto3 is paid when it is needed
+    from opsctl.aws.weights import WeightsBucket  # noqa: PLC0415
+
     caller = asked(lambda: account.caller(spec.region))
     return Facts(
         caller=caller,
@@ -69,7 +68,7 @@ def observe(spec: EndpointSpec, bucket: str, hub: Hub) -> Facts:
         bucket=asked(lambda: account.bucket_is_there(spec.region, bucket)),
         key=asked(lambda: account.key_state(spec.region, spec.key_arn)),
         card=asked(lambda: read_model_card(spec.source.model, WeightsBucket.open(bucket, spec.region), hub)),
-        price=_price(spec),
+        price=price_of(spec),
     )
 
 
@@ -96,10 +95,3 @@ def refuse_failed(checks: tuple[Check, ...]) -> None:
 def document(checks: tuple[Check, ...]) -> list[dict[str, object]]:
     """Spell the checks as JSON; part of public contracts."""
     return [{"name": each.name, "status": each.status, "evidence": each.evidence, "fix": each.fix} for each in checks]
-
-
-def _price(spec: EndpointSpec) -> Price | None:
-    try:
-        return load(spec.region).find(price_key(spec.instance_type))
-    except NotUsable:  # a region without a catalog: unpriced, which the check says
-        return None
