@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -117,7 +117,25 @@ def read_delivery(project: Project, stack: str, environ: Mapping[str, str]) -> D
 
 def read_outputs(project: Project, stack: str, environ: Mapping[str, str]) -> dict[str, object]:
     """The outputs of `stack` as the engine prints them, secrets withheld."""
-    command = [str(find_pulumi(project, environ)), "stack", "output", "--json", "--stack", stack, "--non-interactive"]
+    return dict(_asked(project, stack, environ, "output", "--json"))
+
+
+def read_resources(project: Project, stack: str, environ: Mapping[str, str]) -> list[dict[str, object]]:
+    """The resources that the engine believes to be there, secrets encrypted.
+
+    Raises:
+        StackNotFound, NotDeployed, ToolMissing, CloudRefused, TimedOut
+    """
+    deployment = _asked(project, stack, environ, "export").get("deployment") or {}
+    found = deployment.get("resources") or []
+    if not found:
+        raise NotDeployed(f"stack '{stack}' has no resources", next_step=f"deploy it: {_up(stack)}")
+    return list(found)
+
+
+def _asked(project: Project, stack: str, environ: Mapping[str, str], *words: str) -> dict[str, Any]:
+    """What `pulumi stack WORDS` prints."""
+    command = [str(find_pulumi(project, environ)), "stack", *words, "--stack", stack, "--non-interactive"]
     try:
         done = subprocess.run(
             command,
@@ -131,13 +149,13 @@ def read_outputs(project: Project, stack: str, environ: Mapping[str, str]) -> di
         )
     except subprocess.TimeoutExpired as exc:
         raise TimedOut(
-            f"`pulumi stack output` gave no answer within {READ_LIMIT_S:g} s",
+            f"`pulumi stack {words[0]}` gave no answer within {READ_LIMIT_S:g} s",
             next_step="check that the backend can be reached: `pulumi whoami -v`",
         ) from exc
     if done.returncode != 0:
         raise _translated(stack, done.stderr)
-    outputs = json.loads(done.stdout)
-    return dict(outputs)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _translated(stack: str, stderr: str) -> StackNotFound | CloudRefused:

@@ -44,6 +44,10 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> Dec
 @click.option("--fail-over", "limit", metavar="10%", callback=_share, help="With --diff: 1 where it grew by more.")
 @click.option("--optimise", is_flag=True, help="What would make it cheaper, and what that costs.")
 @click.option("--guide", is_flag=True, help="The deployment guide's own figures beside the true ones.")
+@click.option("--actual", is_flag=True, help="With --month: what was billed beside the estimate.")
+@click.option("--month", metavar="2026-10", help="The month of --actual.")
+@click.option("--allow-paid-api", "allowed", is_flag=True, help="Don't ask before the paid calls of --actual.")
+@click.option("--live", is_flag=True, help="What the deployed stack burns in an hour, from what runs now.")
 @click.option("--explain", metavar="LINE", help="The arithmetic and the source of one line, by its id.")
 @click.option("--strict", is_flag=True, help="End with 1 where a price is missing.")
 def cost_report(
@@ -62,6 +66,10 @@ def cost_report(
     limit: Decimal | None,
     optimise: bool,
     guide: bool,
+    actual: bool,
+    month: str | None,
+    allowed: bool,
+    live: bool,
     explain: str | None,
     strict: bool,
 ) -> None:
@@ -75,9 +83,11 @@ def cost_report(
       opsctl cost-report --stack dev --explain egress/egress.internet.gb
     """  # noqa: D301 - click reads \b
     given = {"compare or --sweep": compare or sweep, "diff": other, "optimise": optimise, "guide": guide}
-    _alone([name for name, value in {**given, "explain": explain}.items() if value])
+    _alone([name for name, value in {**given, "explain": explain, "actual": actual, "live": live}.items() if value])
     if limit is not None and other is None:
         raise click.UsageError("--fail-over goes with --diff")
+    if actual != (month is not None):
+        raise click.UsageError("--actual and --month go together")
     from opsctl.cost import ask  # noqa: PLC0415 - Pulumi and its AWS modules: help must not wait for them
 
     file = stack_file or find_project().root / f"Pulumi.{stack}.yaml"
@@ -86,7 +96,13 @@ def cost_report(
         for lines in ask.explained(pricing, explain):
             write_table(data_console(environment.load()), ("", ""), lines)
         return
-    sheet = ask.answer(pricing, ask.Question(compare, sweep, other, optimise, guide))
+    if actual or live:
+        from opsctl.cost import observed  # noqa: PLC0415 - boto3: only what asks the cloud pays for it
+
+        environ, past = environment.load().environ, observed.Past(month or "", allowed)
+        sheet = observed.actual_sheet(pricing, past, environ) if actual else observed.live_sheet(pricing, environ)
+    else:
+        sheet = ask.answer(pricing, ask.Question(compare, sweep, other, optimise, guide))
     _write(renderer(form)(sheet), out)
     _judge(sheet, strict=strict, limit=limit)
 

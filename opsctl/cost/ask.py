@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """At most one of these, except that `compare` names the topologies of a `sweep`; none asks for the bill."""
+    """At most one of these, except that `compare` names the topologies of a `sweep`; none asks for the report."""
 
     compare: str | None = None
     sweep: str | None = None

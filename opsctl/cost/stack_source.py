@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
@@ -67,16 +67,20 @@ def previewed(file: Path) -> offline.Program:
     """
     try:
         steps = json.loads(file.read_text(encoding="utf-8"))["steps"]
-        resources = [_declared(step["newState"]) for step in steps if "newState" in step and step["op"] != "delete"]
+        return exported(step["newState"] for step in steps if "newState" in step and step["op"] != "delete")
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise NotUsable(
             f"--preview {file}: {exc}", next_step="write one with `pulumi preview --json > preview.json`"
         ) from exc
-    kept = [each for each in resources if not each.type.startswith("pulumi:pulumi:")]
+
+
+def exported(resources: Iterable[Mapping[str, Any]]) -> offline.Program:
+    """The resources of a stack's state."""
+    kept = [_declared(each) for each in resources if not each["type"].startswith("pulumi:pulumi:")]
     return offline.Program(tuple(sorted(kept, key=lambda each: (each.type, each.name))), {})
 
 
-def _declared(state: dict[str, Any]) -> offline.Declared:
+def _declared(state: Mapping[str, Any]) -> offline.Declared:
     urn = state["urn"]
     return offline.Declared(
         type=state["type"],
