@@ -25,7 +25,8 @@ class Secret:
                 pass
             case _:
                 raise StartupError(
-                    f"{arn} is no ARN of a secret: arn:<partition>:secretsmanager:<region>:...:secret:..."
+                    f"RAG_API_KEYS_FROM: {arn} is no ARN of a secret; "
+                    "give arn:aws:secretsmanager:<region>:<account>:secret:<name>"
                 )
         self._arn = arn
         self._client = boto3.session.Session().client("secretsmanager", region_name=region, config=CONFIG)

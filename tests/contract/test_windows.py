@@ -7,13 +7,17 @@ import signal
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from decimal import Decimal
 
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from service.access.caller import Caller, Limits
+from service.access.spend import Hold, Spending
 from service.access.windows import BUCKETS, LocalWindows, SharedWindows, Window, Windows
 from service.adapters.redis_windows import PREFIX, RedisWindows
+from service.errors import LimitExceeded
 from service.resilience import Breaker
 from tests.real_processes import Running, redis_server
 
@@ -90,6 +94,23 @@ class TestRedis(WindowsContract):
         async with aclosing(shared(redis.port)) as one, aclosing(shared(redis.port)) as other:
             taken = [(await each.take(mine, 1)).fits for each in (one, other, one, other)]
         assert taken == [True, True, True, False]
+
+    async def test_processes_share_an_account_and_what_one_gives_back_the_other_may_spend(self, redis: Running) -> None:
+        caller = Caller(uuid.uuid4().hex, Limits(usd_per_hour=Decimal("0.005")))
+        async with aclosing(shared(redis.port)) as one, aclosing(shared(redis.port)) as other:
+            books = [Spending(windows, Limits()) for windows in (one, other)]
+            accounts = [book.account(caller) for book in books]
+            asked = [account.reserve(Decimal("0.001")) for account in accounts * 5 if account is not None]
+            ended = await asyncio.gather(*asked, return_exceptions=True)
+            held = [hold for hold in ended if isinstance(hold, Hold)]
+            assert len(held) == 5
+            held[0].settle(Decimal("0.0002"))
+            for book in books:
+                await book.aclose()
+            assert accounts[1] is not None
+            await accounts[1].reserve(Decimal("0.0008"))
+            with pytest.raises(LimitExceeded):
+                await accounts[1].reserve(Decimal("0.0000001"))
 
     async def test_nothing_is_left_of_a_window_that_is_over(self, redis: Running) -> None:
         mine = window(3, span_s=0.3)
