@@ -109,6 +109,10 @@ e2e-others: tools $(CHECKOV) ## end to end, the other stacks: `prod` with the sc
 e2e-full: tools ## every key of the stack config on the real engine, one by one, as a table; some 20 minutes
 	@$(LAB) bash -c '. tools/activate.sh && python -m tests.e2e.every_key'
 
+.PHONY: endpoint-matrix
+endpoint-matrix: tools ## kills, faults and rivals at every mutating call of deploy-endpoint, as a table; some minutes
+	@AWS_EMULATOR_DELAY_S=0.1 ENDPOINT_MATRIX=full $(LAB) bash -c '. tools/activate.sh && pytest tests/e2e/endpoint/test_matrix.py -q --durations=5'
+
 .PHONY: scan
 scan: tools $(CHECKOV) ## checkov over the exported plan of the stack prod
 	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e/test_ecs_prod.py -k scan -v'

@@ -58,10 +58,7 @@ def observed(clients: Clients, names: Names, stack: str) -> State:
 def look_at_endpoint(clients: Clients, name: str) -> Part | None:
     """The endpoint as it is now."""
     said = _described(lambda: clients.sagemaker.describe_endpoint(EndpointName=name))
-    if said is None:
-        return None
-    request = {"EndpointConfigName": said.get("EndpointConfigName")}  # absent before the first config is in service
-    return Part("endpoint", name, request, said["EndpointStatus"], said.get("FailureReason"))
+    return None if said is None else _endpoint(said)
 
 
 def look_at_component(clients: Clients, name: str) -> Part | None:
@@ -105,14 +102,17 @@ def _configs(clients: Clients, names: Names, ours: Callable[[str, str], bool]) -
 
 
 def _served(clients: Clients, names: Names, ours: Callable[[str, str], bool]) -> Iterator[Part]:
-    endpoint = look_at_endpoint(clients, names.endpoint)
+    said = _described(lambda: clients.sagemaker.describe_endpoint(EndpointName=names.endpoint))
     component = look_at_component(clients, names.component)
-    if endpoint is not None:
-        arn = clients.sagemaker.describe_endpoint(EndpointName=names.endpoint)["EndpointArn"]
-        if ours(names.endpoint, arn):
-            yield endpoint
+    if said is not None and ours(names.endpoint, said["EndpointArn"]):
+        yield _endpoint(said)
     if component is not None:
         yield component
+
+
+def _endpoint(said: dict[str, Any]) -> Part:
+    request = {"EndpointConfigName": said.get("EndpointConfigName")}  # absent before the first config is in service
+    return Part("endpoint", said["EndpointName"], request, said["EndpointStatus"], said.get("FailureReason"))
 
 
 def _targets(clients: Clients, names: Names) -> Iterator[Part]:

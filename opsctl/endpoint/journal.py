@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from opsctl.endpoint import stored
 from opsctl.errors import NotUsable
@@ -17,6 +17,7 @@ from opsctl.errors import NotUsable
 if TYPE_CHECKING:
     from opsctl.endpoint.spec import EndpointSpec
 
+Action = Literal["deploy", "rollback", "delete"]
 KEPT_RELEASES = 2
 VERSION = 1
 
@@ -51,6 +52,7 @@ class Release:
 class Attempt:
     """Work that was begun and has not ended; `spec` is None where the endpoint is being deleted."""
 
+    action: Action
     spec: EndpointSpec | None
     at: str
     by: str
@@ -82,14 +84,18 @@ class Journal:
         """The release that a rollback from `spec` would go to."""
         return tuple(each.spec for each in self.releases if each.spec != spec)[: KEPT_RELEASES - 1]
 
-    def begun(self, spec: EndpointSpec | None, holder: Holder, steps: tuple[str, ...]) -> Journal:
+    def begun(self, action: Action, spec: EndpointSpec | None, holder: Holder, steps: tuple[str, ...]) -> Journal:
         """Work on `spec` begins."""
-        return replace(self, attempt=Attempt(spec, holder.since, holder.by, steps), holder=holder, failure=None)
+        attempt = Attempt(action, spec, holder.since, holder.by, steps)
+        return replace(self, attempt=attempt, holder=holder, failure=None)
 
-    def released(self, spec: EndpointSpec, by: str) -> Journal:
-        """`spec` runs."""
+    def ended(self) -> Journal:
+        """The attempt reached what it was for: its spec runs, or nothing is left."""
+        if self.attempt is None or self.attempt.spec is None:
+            return Journal()
+        spec = self.attempt.spec
         older = tuple(each for each in self.releases if each.spec != spec)
-        releases = (Release(spec, now(), by), *older)[:KEPT_RELEASES]
+        releases = (Release(spec, now(), self.attempt.by), *older)[:KEPT_RELEASES]
         return replace(self, releases=releases, attempt=None, holder=None, failure=None)
 
     def failed(self, why: str) -> Journal:
@@ -99,10 +105,6 @@ class Journal:
     def interrupted(self) -> Journal:
         """The attempt is left as it is, for whoever resumes it."""
         return replace(self, holder=None)
-
-    def deleted(self) -> Journal:
-        """Nothing is left."""
-        return Journal()
 
 
 def now() -> str:
@@ -149,4 +151,4 @@ def _journal(document: dict[str, Any]) -> Journal:
 
 def _attempt(document: dict[str, Any]) -> Attempt:
     spec = None if document["spec"] is None else stored.read(document["spec"])
-    return Attempt(spec, document["at"], document["by"], tuple(document["steps"]))
+    return Attempt(document["action"], spec, document["at"], document["by"], tuple(document["steps"]))

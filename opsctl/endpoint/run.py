@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opsctl.endpoint.execute import Watch
-    from opsctl.endpoint.journal import Journal
+    from opsctl.endpoint.journal import Action, Journal
     from opsctl.endpoint.lock import Lock
     from opsctl.endpoint.ports import Cloud
     from opsctl.endpoint.rollout import Strategy
@@ -87,7 +87,7 @@ class EndpointRun:
 
     def deploy(self, spec: EndpointSpec) -> Report:
         """Bring the endpoint to `spec`; what does not hold is the report's `error`."""
-        return self._reported(lambda report: self._reach(spec, report))
+        return self._reported(lambda report: self._reach("deploy", spec, report))
 
     def roll_back(self) -> Report:
         """Bring the endpoint to the release before: the last good one where a change was left unfinished."""
@@ -95,7 +95,7 @@ class EndpointRun:
         def back(report: Report) -> None:
             journal = self.lock.read()
             target = _rollback_target(journal, self.names.endpoint)
-            self._reach(target, report)
+            self._reach("rollback", target, report)
 
         return self._reported(back)
 
@@ -111,29 +111,28 @@ class EndpointRun:
             report.error = exc
         return report
 
-    def _reach(self, spec: EndpointSpec, report: Report) -> None:
+    def _reach(self, action: Action, spec: EndpointSpec, report: Report) -> None:
         journal = self.lock.read()
         to = wanted(spec, journal.earlier_than(spec), self.options.strategy)
         state = self._observed()
         report.drift = _drift(journal, state)
         report.steps = plan(state, to)
         if report.steps or journal.last_good != spec or journal.attempt is not None:
-            self._carry_out(spec, journal, report, lambda: plan(self._observed(), to))
+            begun = journal.begun(action, spec, self.lock.me, _in_words(report.steps))
+            self._carry_out(begun, report, lambda: plan(self._observed(), to))
 
     def _delete(self, report: Report) -> None:
         journal = self.lock.read()
         report.steps = removal(self._observed())
         if report.steps or journal.releases or journal.attempt is not None:
-            self._carry_out(None, journal, report, lambda: removal(self._observed()))
+            begun = journal.begun("delete", None, self.lock.me, _in_words(report.steps))
+            self._carry_out(begun, report, lambda: removal(self._observed()))
 
-    def _carry_out(
-        self, spec: EndpointSpec | None, journal: Journal, report: Report, planned: Callable[[], tuple[Step, ...]]
-    ) -> None:
+    def _carry_out(self, begun: Journal, report: Report, planned: Callable[[], tuple[Step, ...]]) -> None:
         if self.options.dry_run:
             return
         if report.steps:
             self.consent(report)
-        begun = journal.begun(spec, self.lock.me, tuple(told(step) for step in report.steps))
         self.lock.take(begun)
         try:
             self._hold_to(report.steps, planned())
@@ -144,12 +143,9 @@ class EndpointRun:
             raise
         except (OpsctlError, KeyboardInterrupt):
             self.lock.close(begun.interrupted())
-            self.watch.note(f"left as it is; to go on, run the same command; to undo, {_way_back(journal)}")
+            self.watch.note(f"left as it is; to go on, run the same command; to undo, {_way_back(begun)}")
             raise
-        if report.pending:
-            self.lock.close(begun.interrupted())
-        else:
-            self.lock.close(begun.deleted() if spec is None else begun.released(spec, self.lock.me.by))
+        self.lock.close(begun.interrupted() if report.pending else begun.ended())
 
     def _hold_to(self, agreed: tuple[Step, ...], now: tuple[Step, ...]) -> None:
         """What was agreed to before the lock was taken is still what has to be done.
@@ -188,17 +184,24 @@ def _drift(journal: Journal, state: State) -> tuple[Difference, ...]:
     return drift(resources(journal.last_good), state)
 
 
+def _in_words(steps: tuple[Step, ...]) -> tuple[str, ...]:
+    return tuple(told(step) for step in steps)
+
+
 def _way_back(journal: Journal) -> str:
     return "`opsctl endpoint rollback`" if journal.releases else "`opsctl endpoint delete`"
 
 
 def _rollback_target(journal: Journal, endpoint: str) -> EndpointSpec:
-    """The last good spec where something was left unfinished, else the one before.
+    """Where an unfinished rollback was going; the last good spec where something else was left; else the one before.
 
     Raises:
         NotDeployed: there is none.
     """
-    if journal.attempt is not None and journal.last_good is not None:
+    attempt = journal.attempt
+    if attempt is not None and attempt.action == "rollback" and attempt.spec is not None:
+        return attempt.spec
+    if attempt is not None and journal.last_good is not None:
         return journal.last_good
     if len(journal.releases) > 1:
         return journal.releases[1].spec

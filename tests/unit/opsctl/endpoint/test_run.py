@@ -90,10 +90,19 @@ def test_a_rollback_of_an_unfinished_attempt_goes_to_the_last_good_release(desk:
     assert desk.run().deploy(NEXT).steps == ()
 
 
+def test_a_rollback_that_was_left_unfinished_goes_on_to_where_it_was_going(desk: Desk) -> None:
+    desk.run().deploy(CLASSIC)
+    desk.run().deploy(NEXT)
+    assert desk.run(wait=False).roll_back().pending == 1  # it may still be taken back
+    assert desk.journal.last_good == NEXT
+    assert desk.run().roll_back().error is None
+    assert desk.journal.last_good == CLASSIC
+
+
 def test_a_run_that_does_not_wait_is_finished_by_the_next(desk: Desk) -> None:
     report = desk.run(wait=False).deploy(ASLEEP)
     assert report.error is None
-    assert report.pending == 5
+    assert report.pending == 6
     assert desk.journal.attempt is not None
     assert desk.journal.holder is None
     assert desk.run().deploy(ASLEEP).error is None
@@ -211,7 +220,7 @@ def test_what_another_stack_owns_is_not_touched(desk: Desk) -> None:
 
 
 def held(desk: Desk, age_s: float = 0.0) -> None:
-    desk.drawer.write(journals.spell(Journal().begun(CLASSIC, OTHER, ())), None)
+    desk.drawer.write(journals.spell(Journal().begun("deploy", CLASSIC, OTHER, ())), None)
     desk.drawer.age_s = age_s
 
 
@@ -245,7 +254,7 @@ def test_a_run_that_lost_its_lease_stops_before_its_next_step(desk: Desk) -> Non
             super().create(resource)
             if resource.kind == "config":
                 desk.drawer.version += 1  # somebody else wrote
-                desk.drawer.text = journals.spell(Journal().begun(NEXT, OTHER, ()))
+                desk.drawer.text = journals.spell(Journal().begun("deploy", NEXT, OTHER, ()))
 
     desk.cloud = Overtaken()
     run = desk.run()
@@ -267,7 +276,7 @@ def test_a_write_whose_answer_was_lost_is_known_as_ones_own(desk: Desk) -> None:
 
 
 def test_the_journal_is_read_as_it_was_written() -> None:
-    journal = Journal().begun(ASLEEP, OTHER, ("create model a",)).released(CLASSIC, "ann").begun(None, OTHER, ())
+    journal = Journal().begun("deploy", ASLEEP, OTHER, ("create model a",)).ended().begun("delete", None, OTHER, ())
     assert journals.read(journals.spell(journal), "here") == journal
 
 

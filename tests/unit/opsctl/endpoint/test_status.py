@@ -64,6 +64,6 @@ def test_an_idle_instance_of_a_sleeper_is_told_apart() -> None:
 
 
 def test_an_unfinished_and_a_failed_change_are_told() -> None:
-    attempt = Attempt(CLASSIC, "2026-11-26T00:00:00+00:00", "ada@host", ())
+    attempt = Attempt("deploy", CLASSIC, "2026-11-26T00:00:00+00:00", "ada@host", ())
     assert "left unfinished" in status(journal=replace(RELEASED, attempt=attempt)).warnings[0]
     assert "taken back: no GPU" in status(journal=replace(RELEASED, failure="no GPU")).warnings[0]

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from tests.real_processes import wait_until
+
 DROPPED = {"content-length", "connection", "date", "server"}  # the proxy's own server writes these
 MUTATING = ("Create", "Update", "Delete", "Put", "Register", "Deregister", "Add", "Remove", "Set")
 S3 = {"PUT": "PutObject", "GET": "GetObject", "DELETE": "DeleteObject", "HEAD": "HeadObject"}
@@ -17,17 +19,26 @@ S3 = {"PUT": "PutObject", "GET": "GetObject", "DELETE": "DeleteObject", "HEAD": 
 
 @dataclass
 class Refusal:
-    """An operation (`*` for every mutating one) is answered with an error so many times each."""
+    """An operation (`*` for every mutating one) is answered with an error so many times each.
+
+    Attributes:
+        about: only calls that name this.
+        after: the call is done, and its answer is lost.
+    """
 
     operation: str
     times: int
     code: str
     status: int
     message: str = "injected by a test"
+    about: str = ""
+    after: bool = False
     used: dict[str, int] = field(default_factory=dict)
 
-    def hits(self, operation: str) -> bool:
+    def hits(self, operation: str, said: str) -> bool:
         if operation != self.operation and not (self.operation == "*" and is_mutating(operation)):
+            return False
+        if self.about not in said:
             return False
         self.used[operation] = self.used.get(operation, 0) + 1
         return self.used[operation] <= self.times
@@ -43,6 +54,7 @@ class AwsProxy:
 
     upstream: str
     calls: list[str] = field(default_factory=list)
+    log: list[tuple[str, str]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
     kill_after: int | None = None
@@ -55,30 +67,42 @@ class AwsProxy:
         """Mutating calls that reached the cloud or were refused in its place."""
         return [each for each in self.calls if is_mutating(each)]
 
+    def about(self, name: str) -> list[str]:
+        """Mutating calls that name an endpoint."""
+        return [operation for operation, said in self.log if is_mutating(operation) and name in said]
+
+    def wait_for(self, operation: str) -> None:
+        wait_until(lambda: operation in self.calls, within_s=60, what=f"a call of {operation}")
+
     def forget(self) -> None:
-        self.calls, self.refusals, self.held, self.kill_after = [], [], {}, None
+        self.calls, self.log, self.refusals, self.held, self.kill_after = [], [], [], {}, None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = await _read(receive)
         headers = [(name.decode(), value.decode()) for name, value in scope["headers"]]
         operation = _operation(scope, dict(headers), body)
+        said = scope["path"] + body.decode(errors="replace")
         with self.lock:
             self.calls.append(operation)
+            self.log.append((operation, said))
             count = len(self.mutating) if is_mutating(operation) else 0
-            refusal = next((each for each in self.refusals if each.hits(operation)), None)
-        if refusal is not None:
+            refusal = next((each for each in self.refusals if each.hits(operation, said)), None)
+        if refusal is not None and not refusal.after:
             await _answer(send, refusal.status, *_error(refusal, operation))
             return
         if self.http is None:
             self.http = httpx.AsyncClient(base_url=self.upstream, trust_env=False, timeout=60)
         path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
-        said = await self.http.request(scope["method"], path, headers=headers, content=body)
+        done = await self.http.request(scope["method"], path, headers=headers, content=body)
+        if refusal is not None:
+            await _answer(send, refusal.status, *_error(refusal, operation))
+            return
         if self.kill_after is not None and count == self.kill_after:
             self.kill()
             return
-        content = self._held(operation, said.content)
-        kept = [(name, value) for name, value in said.headers.items() if name not in DROPPED]
-        await _answer(send, said.status_code, kept, content)
+        content = self._held(operation, done.content)
+        kept = [(name, value) for name, value in done.headers.items() if name not in DROPPED]
+        await _answer(send, done.status_code, kept, content)
 
     def _held(self, operation: str, content: bytes) -> bytes:
         """What is described, with the state that a test holds it in."""
@@ -96,6 +120,8 @@ def _operation(scope: Any, headers: dict[str, str], body: bytes) -> str:
         return str(scope["path"].rpartition("/")[2])
     if body.startswith(b"Action="):
         return body.partition(b"&")[0].removeprefix(b"Action=").decode()
+    if scope["path"].endswith("/invocations"):
+        return "InvokeEndpoint"
     return S3[scope["method"]]
 
 

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 
 import boto3
 import httpx
 import pytest
 
-from opsctl.endpoint.names import ENDPOINT_TAG, STACK_TAG
+from opsctl.endpoint.names import STACK_TAG
 from opsctl.endpoint.spec import EndpointSpec
 from opsctl.errors import CheckFailed, CloudRefused, NotUsable, RolledBack
-from tests.e2e.aws_proxy import AwsProxy, Refusal
-from tests.e2e.endpoint_lab import BUCKET, QUICK, REGION, act, census, clients, counts, run_of, s3
-from tests.real_processes import serve
+from tests.e2e.endpoint.aws_proxy import AwsProxy, Refusal
+from tests.e2e.endpoint.lab import QUICK, REGION, WHOLE, act, census, clients, counts, named, run_of
 from tests.unit.opsctl.endpoint.specs import ASLEEP, CLASSIC
-
-NUMBERS = count()
-WHOLE = {
-    "classic": {"model": 1, "config": 1, "endpoint": 1, "target": 1, "policy": 1, "alarm": 2},
-    "scale-to-zero": {"model": 1, "config": 1, "endpoint": 1, "component": 1, "target": 1, "policy": 2, "alarm": 3},
-}
-SHAPES = {"classic": CLASSIC, "scale-to-zero": ASLEEP}
-
-
-@pytest.fixture(scope="module")
-def proxy(cloud: None) -> Iterator[AwsProxy]:
-    upstream = os.environ["AWS_ENDPOINT_URL"]
-    app = AwsProxy(upstream)
-    with serve(app) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", server.url)
-        s3().create_bucket(Bucket=BUCKET)
-        yield app
-
-
-@pytest.fixture(autouse=True)
-def _afresh(proxy: AwsProxy) -> Iterator[None]:
-    proxy.forget()
-    yield
-    proxy.forget()
-
-
-@pytest.fixture(params=SHAPES)
-def shape(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def spec(shape: str) -> EndpointSpec:
-    return named(SHAPES[shape])
-
-
-def named(spec: EndpointSpec) -> EndpointSpec:
-    name = f"twin{next(NUMBERS)}"
-    return replace(spec, endpoint=name, region=REGION, tags={STACK_TAG: spec.stack, ENDPOINT_TAG: name})
 
 
 def test_an_endpoint_is_made_whole_and_a_second_run_changes_nothing(

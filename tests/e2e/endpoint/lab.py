@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import count
 from typing import Any
 
 import boto3
@@ -17,16 +18,23 @@ from opsctl.aws.endpoint import SageMakerCloud
 from opsctl.aws.endpoint_state import Clients
 from opsctl.endpoint.holder import is_gone, this_process
 from opsctl.endpoint.lock import Lock
-from opsctl.endpoint.names import Names
+from opsctl.endpoint.names import ENDPOINT_TAG, STACK_TAG, Names
 from opsctl.endpoint.run import EndpointRun, Options, Report
 from opsctl.endpoint.spec import EndpointSpec
-from tests.e2e.aws_proxy import AwsProxy
+from tests.e2e.endpoint.aws_proxy import AwsProxy
+from tests.unit.opsctl.endpoint.specs import ASLEEP, CLASSIC
 
 REGION = "us-east-1"
 BUCKET = "endpoint-journals"
+NUMBERS = count()
+SHAPES = {"classic": CLASSIC, "scale-to-zero": ASLEEP}
+WHOLE = {
+    "classic": {"model": 1, "config": 1, "endpoint": 1, "target": 1, "policy": 1, "alarm": 2},
+    "scale-to-zero": {"model": 1, "config": 1, "endpoint": 1, "component": 1, "target": 1, "policy": 2, "alarm": 3},
+}
 QUICK = Options(poll_s=0.05, limit_s=60)
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.e2e.endpoint_warm"])
+PROCESSES.set_forkserver_preload(["tests.e2e.endpoint.warm"])
 
 
 @dataclass
@@ -43,6 +51,12 @@ class Talk:
 
     def note(self, text: str) -> None:
         self.lines.append(text)
+
+
+def named(spec: EndpointSpec) -> EndpointSpec:
+    """The spec with an endpoint of its own, so that tests share a cloud."""
+    name = f"twin{next(NUMBERS):04d}"  # none begins like another
+    return replace(spec, endpoint=name, region=REGION, tags={STACK_TAG: spec.stack, ENDPOINT_TAG: name})
 
 
 @cache
@@ -81,6 +95,13 @@ def act(action: str, spec: EndpointSpec, options: Options = QUICK) -> Report:
 def _work(action: str, spec: EndpointSpec) -> None:
     report = act(action, spec)
     os._exit(0 if report.error is None else report.error.exit_code)
+
+
+def started(action: str, spec: EndpointSpec) -> Any:
+    """A run in a process of its own."""
+    worker = PROCESSES.Process(target=_work, args=(action, spec))
+    worker.start()
+    return worker
 
 
 def killed_at(proxy: AwsProxy, number: int, action: str, spec: EndpointSpec) -> int:
