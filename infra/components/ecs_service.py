@@ -31,8 +31,8 @@ class RolesArgs:
 
     Attributes:
         images: ARN of the repository.
-        secrets: ARNs of the secrets that the task is handed.
-        own_secrets: ARNs of those that the service alone reads.
+        secrets: ARNs of the secrets that ECS hands a task when it starts.
+        own_secrets: ARNs of those that the service reads itself.
         key_arn: encrypts them.
         log_group_arn: where the container's lines go.
         runtime: what the service itself may do (invoke the model).
@@ -65,12 +65,8 @@ class TaskRoles(pulumi.ComponentResource):
             f"{name}-task",
             description="What the service itself may do",
             trust=trust,
-            # the service reads its secrets again by itself, so that a rotation needs no restart
-            statements=[
-                *args.runtime,
-                *_read_secrets([*args.secrets, *args.own_secrets], args.key_arn),
-                *_exec(args),
-            ],
+            # of secrets the key book alone, again and again; ECS hands over the others when a task starts
+            statements=[*args.runtime, *_read_secrets(args.own_secrets, args.key_arn), *_exec(args)],
             parent=self,
         )
         self.register_outputs({"execution": self.execution.arn, "task": self.task.arn})

@@ -18,7 +18,7 @@ class Vault(pulumi.ComponentResource):
 
     Attributes:
         arns: name of the credential -> ARN of its secret.
-        filled: what a workload must wait for; a new value changes no ARN and restarts nothing.
+        filled: what a workload must wait for; a new value changes no ARN and deploys nothing.
     """
 
     arns: dict[str, pulumi.Output[str]]

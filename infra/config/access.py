@@ -29,7 +29,7 @@ class Access(Section):
     """Enforced by the service itself in every topology; the network's part comes on top."""
 
     auth: Literal["api-keys", "oidc", "none"] = "api-keys"
-    keys: Mapping[Name, ApiKey] = {"default": ApiKey()}  # auth api-keys
+    keys: Mapping[Name, ApiKey] = {}  # auth api-keys; `default` is always among them: infra.config.defaults
     oidc: Oidc | None = None
     requests_per_minute: Count = 60  # per key
     usd_per_hour: Usd | None = None  # per key; absent: no limit
@@ -47,8 +47,6 @@ class Access(Section):
     def _complete(self) -> Self:
         if self.auth == "oidc" and self.oidc is None:
             raise ValueError("auth is oidc, but access.oidc {issuer, audience} is missing")
-        if self.auth == "api-keys" and not self.keys:
-            raise ValueError("auth is api-keys, but keys is empty: nobody could call")
         if not self.public_ingress and not self.allowed_cidrs:
             raise ValueError("publicIngress is false, but allowedCidrs is empty: nobody could call")
         if any(cidr.endswith("/0") for cidr in self.allowed_cidrs):

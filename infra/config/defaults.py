@@ -7,6 +7,7 @@ from collections.abc import Mapping
 REPLICAS = {"ecs": (2, 4), "eks": (2, 10), "lambda": (1, 2), "hybrid": (1, 1)}
 DEVELOPMENT_NAMES = ("dev", "local", "test")
 MODELS = {"sagemaker": "mlabonne/TwinLlama-3.1-8B-DPO", "openai": "gpt-4o-mini"}
+SMOKE_TEST_KEY = "default"  # always there: naming another caller must not take away the key that proves a deployment
 SECTIONS = (
     "service",
     "scaling",
@@ -43,6 +44,10 @@ def with_defaults(tree: Mapping[str, object], *, stack: str) -> dict[str, object
         replicas = service.get("replicas", {})
         if isinstance(replicas, Mapping):
             service["replicas"] = _bounds(replicas, low, high)
+    access = _section(full, "access")
+    if access is not None:
+        callers = access.get("keys", {})
+        access["keys"] = {SMOKE_TEST_KEY: {}, **callers} if isinstance(callers, Mapping) else callers
     _fill(full, "cache", "redis", "none" if topology in {"lambda", "hybrid"} else "elasticache")
     _fill(full, "queryModel", "provider", "none" if topology == "hybrid" else "openai")
     generation = _section(full, "generation")

@@ -87,6 +87,13 @@ def test_defaults_follow_the_topology() -> None:
     assert minimal("hybrid").query_model.provider == "none"
 
 
+@pytest.mark.parametrize(
+    ("access", "names"), [({}, ["default"]), ({"keys": {}}, ["default"]), ({"keys": {"app": {}}}, ["default", "app"])]
+)
+def test_the_default_key_stays_when_another_caller_is_named(access: dict[str, object], names: list[str]) -> None:
+    assert list(minimal("ecs", access=access).access.keys) == names
+
+
 def test_hybrid_without_fallback_needs_no_region_no_domain_and_no_secret() -> None:
     cfg = parse({"topology": "hybrid", "hybrid": {"fallback": {"kind": "none"}}}, stack="local")
     assert (cfg.region, cfg.domain, cfg.secrets.openai_api_key) == (None, None, None)

@@ -25,6 +25,21 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "prod-no-cache": ("prod", second_phase(cache={"redis": "none"})),
     "prod-cdn": ("prod", second_phase(cdn=True)),
     "prod-openai": ("prod", second_phase(generation={"provider": "openai"})),
+    "prod-llamacpp": (
+        "prod",
+        second_phase(
+            service={"cpu": 4, "memoryGiB": 8},
+            generation={
+                "provider": "llamacpp",
+                "model": "/models/small.gguf",
+                "llamacpp": {"image": "registry.example.com/llama@sha256:" + "2" * 64},
+            },
+        ),
+    ),
+    "prod-oidc": (
+        "prod",
+        second_phase(access={"auth": "oidc", "oidc": {"issuer": "https://id.example.com", "audience": "rag"}}),
+    ),
     "prod-endpoints": ("prod", second_phase(network={"interfaceEndpoints": ["secretsmanager", "ecr.dkr"]})),
     "prod-paged": (
         "prod",
