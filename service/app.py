@@ -26,6 +26,9 @@ from service.resilience.admission import limit_of
 from service.settings import Settings
 from service.telemetry import Telemetry
 
+# What these answer by POST costs something; probes and lists are never refused for want of a place.
+ANSWERING = (rag.router, openai.router)
+
 
 def create_app(settings: Settings | None = None, parts: Parts | None = None) -> FastAPI:
     """The application for `settings` (from the environment where absent).
@@ -67,11 +70,11 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app.state.refused = None
     app.state.service = None
     errors.install(app)
-    for router in (health.router, rag.router, openai.router):
+    for router in (health.router, *ANSWERING):
         app.include_router(router)
     security_schemes.declare(app)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=answering(rag.router, openai.router))
+    app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=paths_of(*ANSWERING, verb="POST"))
     app.add_middleware(Gate)
     if settings.cors_origins:
         app.add_middleware(
@@ -82,14 +85,14 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
             expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
         )
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(RequestContext, telemetry=telemetry)
+    app.add_middleware(RequestContext, telemetry=telemetry, paths=paths_of(health.router, *ANSWERING))
     return app
 
 
-def answering(*routers: APIRouter) -> frozenset[str]:
-    """Paths that cost something; probes and lists are never refused."""
-    routes = (route for router in routers for route in router.routes)
-    return frozenset(route.path for route in routes if isinstance(route, APIRoute) and "POST" in (route.methods or ()))
+def paths_of(*routers: APIRouter, verb: str | None = None) -> frozenset[str]:
+    """Paths of the routers' routes; only those that take `verb`, where one is given."""
+    routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
+    return frozenset(route.path for route in routes if verb is None or verb in (route.methods or ()))
 
 
 def _bare(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]], *, docs: bool) -> FastAPI:

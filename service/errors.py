@@ -5,6 +5,7 @@ RagError
 |- Unauthenticated        401  who calls is not known
 |- LimitExceeded          429  the caller used up what it may; names the limit
 |- StageUnavailable       503  a stage that the answer needs is down; names the stage
+|  |- StageTimeout        503  its share of the request's time ran out
 |  |- EndpointAsleep      503  a scale-to-zero endpoint is waking up
 |  |- UpstreamThrottled   503  the vendor asked to slow down
 |  |- UpstreamExhausted   503  the vendor's balance or quota is used up; not retriable
@@ -108,6 +109,10 @@ class StageUnavailable(RagError):
     def __init__(self, stage: str, detail: str, *, retry_after_s: float | None = 5) -> None:
         super().__init__(f"{stage}: {detail}", retry_after_s=retry_after_s)
         self.stage = stage
+
+
+class StageTimeout(StageUnavailable):
+    """A stage gave no answer within its limit."""
 
 
 class EndpointAsleep(StageUnavailable):

@@ -28,11 +28,16 @@ _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContext:
-    """Takes the caller's X-Request-Id where it is harmless, else makes one; answers with it."""
+    """Takes the caller's X-Request-Id where it is harmless, else makes one; answers with it.
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+    Telemetry hears of the route's template and never of the raw path, since labels must stay few. What another
+    middleware refuses has met no route yet: there the path itself is taken, if it is one of `paths`.
+    """
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, paths: frozenset[str]) -> None:
         self._app = app
         self._telemetry = telemetry
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,18 +65,17 @@ class RequestContext:
             exchange.error = exc
             raise
         finally:
-            exchange.route = _route(scope)
+            exchange.route = self._route(scope)
             self._telemetry.end(exchange, token)
+
+    def _route(self, scope: Scope) -> str:
+        path = scope["path"]
+        return str(getattr(scope.get("route"), "path", path if path in self._paths else UNMATCHED))
 
 
 def _draining(scope: Scope) -> bool:
     state: State | None = scope["app"].state.service
     return state is not None and not state.ready
-
-
-def _route(scope: Scope) -> str:
-    """The route's template, never the raw path: labels must stay few."""
-    return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
 class Bounded:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from service.errors import DeadlineExceeded, StageUnavailable
+from service.errors import DeadlineExceeded, StageTimeout
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ async def within(deadline: Deadline, work: Awaitable[T], *, stage: str, limit_s:
 
     Raises:
         DeadlineExceeded: the request's own time ran out.
-        StageUnavailable: the stage's limit ran out first.
+        StageTimeout: the stage's limit ran out first.
     """
     ending = _Ending.of(deadline, stage, limit_s)
     try:
@@ -79,7 +79,7 @@ class Waits:
 
         Raises:
             DeadlineExceeded: the request's own time ran out.
-            StageUnavailable: the stage's limit ran out first.
+            StageTimeout: the stage's limit ran out first.
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is awaited by a task
@@ -135,8 +135,8 @@ class _Ending:
             return cls(remaining_s, deadline, stage, None)
         return cls(max(0.0, limit_s - used_s), deadline, stage, limit_s)
 
-    def error(self) -> DeadlineExceeded | StageUnavailable:
+    def error(self) -> DeadlineExceeded | StageTimeout:
         """What to say then."""
         if self.limit_s is None:
             return DeadlineExceeded(f"the request's {self.deadline.total_s:g} s are used up in stage {self.stage}")
-        return StageUnavailable(self.stage, f"no answer within {self.limit_s:g} s")
+        return StageTimeout(self.stage, f"no answer within {self.limit_s:g} s")

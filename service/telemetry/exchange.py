@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from service.errors import ClientGone, DeadlineExceeded, RagError
+from service.errors import ClientGone, DeadlineExceeded, RagError, StageTimeout
 from service.rag.trace import Trace
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Exchange:
 
 def cause(error: BaseException) -> str:
     """The error's class as a label, `timeout` for all that ran out of time, `internal` for what nobody foresaw."""
-    if isinstance(error, DeadlineExceeded) or isinstance(error.__cause__, TimeoutError):
+    if isinstance(error, DeadlineExceeded | StageTimeout):
         return "timeout"
     return _WORD.sub("_", type(error).__name__).lower() if isinstance(error, RagError) else "internal"
 

@@ -9,22 +9,18 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
 
-from service.jobs import ingest
 from tests import real_processes
 from tests.hashed_keys import hashed, key_book
 from tests.real_processes import serve
+from tests.scripted_openai import ScriptedOpenAI
 
 INPUTS: dict[str, list[dict[str, Any]]] = yaml.safe_load(
     (Path(__file__).parents[1] / "data/bad_inputs.yaml").read_text(encoding="utf-8")
@@ -39,34 +35,12 @@ def expanded(text: str) -> str:
     return re.sub(r"\{\{(?s:(.{1,8}?))\*(\d+)\}\}", lambda part: part[1] * int(part[2]), text)
 
 
-@dataclass
-class OpenAI:
-    """Counts what it is paid for."""
-
-    calls: list[dict[str, Any]] = field(default_factory=list)
-
-    def app(self) -> Starlette:
-        return Starlette(routes=[Route("/v1/chat/completions", self.answer, methods=["POST"])])
-
-    async def answer(self, request: Request) -> Response:
-        asked = json.loads(await request.body())
-        self.calls.append(asked)
-        if asked.get("stream"):
-            delta = {"choices": [{"index": 0, "delta": {"content": "Yes [1]."}, "finish_reason": "stop"}]}
-            body = f"data: {json.dumps(delta)}\n\ndata: [DONE]\n\n"
-            return StreamingResponse(iter([body]), media_type="text/event-stream")
-        fields = asked["response_format"]["json_schema"]["schema"]["properties"]
-        said = json.dumps({name: None if name == "author" else "other words" for name in fields})
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": said}}
-        return JSONResponse({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
-
-
 @dataclass(frozen=True)
 class Service:
     """The process, what it writes, and whom it pays."""
 
     port: int
-    openai: OpenAI
+    openai: ScriptedOpenAI
     log: Path
 
     def post(self, entry: dict[str, Any]) -> httpx.Response:
@@ -90,17 +64,14 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(one_document: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("service")
-    (home / "documents").mkdir()
-    (home / "documents/supervisor.md").write_text("# Supervisor\nSupervisor keeps processes running on UNIX hosts.")
-    ingest.ingest(home / "documents", home / "bundle", "flat", min_recall=0.9, threads=1)
     (home / "keys.json").write_text(key_book(hashed("caller", KEY)))
-    openai = OpenAI()
+    openai = ScriptedOpenAI()
     with serve(openai.app()) as vendor:
         settings = {
             "RAG_VECTOR_STORE": "faiss",
-            "RAG_BUNDLE_DIR": home / "bundle",
+            "RAG_BUNDLE_DIR": one_document,
             "RAG_MIN_SCORE": "-1",
             "RAG_AUTH": "api-keys",
             "RAG_API_KEYS_FROM": home / "keys.json",
@@ -130,26 +101,26 @@ def test_there_are_sixty_and_each_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("entry", names("bodies"))
 def test_a_bad_request_is_refused_and_costs_nothing(entry: dict[str, Any], service: Service) -> None:
-    before = len(service.openai.calls)
+    before = service.openai.calls
     response = service.post(entry)
     assert response.status_code in statuses(entry), response.text
     assert response.headers["content-type"] == "application/problem+json" or response.status_code == 400
-    assert len(service.openai.calls) == before
+    assert service.openai.calls == before
     assert not any(secret in response.text for secret in SECRETS)
 
 
 @pytest.mark.parametrize("path", ["/search", "/rag"])
 @pytest.mark.parametrize("entry", names("accepted"))
 def test_an_odd_request_is_answered(entry: dict[str, Any], path: str, service: Service) -> None:
-    before = len(service.openai.calls)
+    before = service.openai.calls
     response = service.post(entry | {"path": path})
     assert response.status_code == 200, response.text
-    assert len(service.openai.calls) == before + (3 if path == "/rag" else 2)
+    assert service.openai.calls == before + (3 if path == "/rag" else 2)
 
 
 @pytest.mark.parametrize("entry", names("sockets"))
 def test_bytes_that_are_no_request_end_their_own_connection_only(entry: dict[str, Any], service: Service) -> None:
-    before = len(service.openai.calls)
+    before = service.openai.calls
     sent = expanded(entry["send"].replace("KEY", f"authorization: Bearer {KEY}")).encode("latin-1")
     with service.connect() as connection, service.connect() as other:
         sender = threading.Thread(target=_send, args=(connection, sent), daemon=True)
@@ -162,7 +133,7 @@ def test_bytes_that_are_no_request_end_their_own_connection_only(entry: dict[str
         other.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
         assert b" 200 " in other.makefile("rb").readline()
         sender.join()
-    assert len(service.openai.calls) == before
+    assert service.openai.calls == before
 
 
 def _send(connection: socket.socket, sent: bytes) -> None:

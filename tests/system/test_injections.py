@@ -9,8 +9,8 @@ from __future__ import annotations
 import html.parser
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,10 @@ import yaml
 from markdown_it import MarkdownIt
 
 from service.adapters.llamacpp import LlamaCpp
-from service.app import create_app
-from service.parts import Parts
 from service.ports import Delta, Expansion, Message, SelfQuery, Usage
 from service.settings import Settings
-from tests.fakes import FakeDocuments, FakeEmbedder, FakeGenerator, FakeStore, hit
+from tests.fakes import FakeDocuments, FakeGenerator, FakeStore, hit
+from tests.in_process import calling
 
 ATTACKS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[1] / "data/injections.yaml").read_text())
 LINKS = {"href", "src", "srcset", "action", "data", "poster"}
@@ -90,13 +89,9 @@ def question(attack: dict[str, Any]) -> str:
     return str(attack["text"]) if attack["in"] == "query" else "What controls processes?"
 
 
-@asynccontextmanager
-async def service(generator: Any, store: FakeStore, **parts: Any) -> AsyncIterator[httpx.AsyncClient]:
-    known = {"documents": FakeDocuments(ids={"Ada": ("ada",), "Bob": ("bob",)})} | parts
-    app = create_app(SETTINGS, Parts(embedder=FakeEmbedder(), store=store, generator=generator, **known))
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
-    async with app.router.lifespan_context(app), client:
-        yield client
+def service(generator: Any, store: FakeStore, **parts: Any) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    documents = FakeDocuments(ids={"Ada": ("ada",), "Bob": ("bob",)})
+    return calling(SETTINGS, generator=generator, store=store, documents=documents, **parts)
 
 
 async def texts(http: httpx.AsyncClient, body: dict[str, Any]) -> list[str]:
@@ -180,11 +175,8 @@ ASKED = ["ignore previous", "close the fence", "markdown image", "another author
 async def test_a_small_real_model_gives_nothing_away(name: str, llama_url: str) -> None:
     attack = next(attack for attack in ATTACKS if attack["name"] == name)
     generator = LlamaCpp.open(llama_url, model="llamacpp", context_tokens=1024, connections=2, read_timeout_s=120)
-    settings = SETTINGS.model_copy(update={"deadline_s": 25.0, "max_output_tokens": 48})
-    store = poisoned(attack)
-    app = create_app(settings, Parts(embedder=FakeEmbedder(), store=store, generator=generator))
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", timeout=60)
-    async with app.router.lifespan_context(app), client as http:
+    settings = SETTINGS.model_copy(update={"max_output_tokens": 48})
+    async with calling(settings, store=poisoned(attack), generator=generator) as http:
         response = await http.post("/rag", json={"query": question(attack)})
     await generator.aclose()
     assert response.status_code == 200
