@@ -32,9 +32,10 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> Dec
 @click.command("cost-report")
 @click.option("-s", "--stack", default="dev", show_default=True, help="Its file Pulumi.STACK.yaml is priced.")
 @click.option("--stack-file", type=FILE, help="A stack file of any name, in place of --stack.")
-@click.option("--preview", type=FILE, help="Price what `pulumi preview --json` wrote instead of running the program.")
+@click.option("--preview", type=FILE, help="Price what `pulumi preview --json` or `pulumi stack export` wrote.")
 @click.option("--usage", "profile", default="expected", show_default=True, help="low, expected, high, or a YAML file.")
 @click.option("--set", "figures", multiple=True, metavar="NAME=VALUE", help="Change one figure of the usage.")
+@click.option("--free-tier", is_flag=True, help="Take off what AWS gives each account for nothing.")
 @click.option("--region", help="Price it in another region.")
 @click.option("--format", "form", type=click.Choice([*RENDERERS]), default="table", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write to a file.")
@@ -57,6 +58,7 @@ def cost_report(
     preview: Path | None,
     profile: str,
     figures: tuple[str, ...],
+    free_tier: bool,
     region: str | None,
     form: str,
     out: Path | None,
@@ -91,7 +93,9 @@ def cost_report(
     from opsctl.cost import ask  # noqa: PLC0415 - Pulumi and its AWS modules: help must not wait for them
 
     file = stack_file or find_project().root / f"Pulumi.{stack}.yaml"
-    pricing = ask.pricing_of(file, profile=profile, figures=figures, region=region, preview=preview)
+    pricing = ask.pricing_of(
+        file, profile=profile, figures=figures, region=region, preview=preview, free_tier=free_tier
+    )
     if explain is not None:
         for lines in ask.explained(pricing, explain):
             write_table(data_console(environment.load()), ("", ""), lines)

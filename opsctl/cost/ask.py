@@ -31,7 +31,13 @@ class Question:
 
 
 def pricing_of(
-    file: Path, *, profile: str, figures: Sequence[str], region: str | None, preview: Path | None
+    file: Path,
+    *,
+    profile: str,
+    figures: Sequence[str],
+    region: str | None,
+    preview: Path | None,
+    free_tier: bool,
 ) -> Pricing:
     """The stack of a file, ready to be priced today.
 
@@ -45,6 +51,7 @@ def pricing_of(
         today=dt.datetime.now(tz=dt.UTC).date(),
         region=region,
         preview=None if preview is None else previewed(preview),
+        free_tier=free_tier,
     )
 
 
@@ -91,5 +98,6 @@ def _before_and_after(pricing: Pricing, other: Path) -> difference.Difference:
         usage=pricing.usage,
         today=pricing.today,
         region=pricing.region,
+        free_tier=pricing.free_tier,
     )
     return difference.Difference(bill.document(before.report()), after)

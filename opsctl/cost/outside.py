@@ -109,7 +109,7 @@ def _traffic(at: Situation) -> Iterator[Component]:
         quantity=out,
         unit="GB",
         kind="usage",
-        assumption=f"{because}; the account's 100 GB a month that are free are not counted",
+        assumption=because,
     )
     yield Component(
         resource="between zones",

@@ -29,6 +29,7 @@ class Pricing:
         tree: config by bare key.
         region: whose prices; the stack's own where None.
         preview: resources that stand for those of the unchanged stack.
+        free_tier: whether the account's free allowances are taken off.
     """
 
     stack: str
@@ -37,6 +38,7 @@ class Pricing:
     today: dt.date
     region: str | None = None
     preview: Program | None = None
+    free_tier: bool = False
 
     def situation(self, changes: Mapping[str, Any] | None = None) -> Situation:
         """The stack with changes of its config; runs the program.
@@ -60,7 +62,7 @@ class Pricing:
     def price(self, at: Situation, usage: Usage | None = None) -> Report:
         """The report of a situation, with another use where given."""
         at = at if usage is None else replace(at, usage=usage)
-        return report(at, self.catalog(at), today=self.today)
+        return report(at, self.catalog(at), today=self.today, free_tier=self.free_tier)
 
     def report(self, changes: Mapping[str, Any] | None = None) -> Report:
         """The report of the stack with changes of its config.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from opsctl.cost import outside
+from opsctl.cost import allowances, outside
 from opsctl.cost.resources import FREE, PRICED, UNSUPPORTED
 
 if TYPE_CHECKING:
@@ -90,9 +90,18 @@ class Report:
     warnings: tuple[str, ...]
 
 
-def report(at: Situation, catalog: Catalog, *, today: dt.date) -> Report:
-    """Price the program and what stands around it; a usage line of nothing is left out."""
+def report(at: Situation, catalog: Catalog, *, today: dt.date, free_tier: bool = False) -> Report:
+    """Price the program and what stands around it; a usage line of nothing is left out.
+
+    Args:
+        at: what is priced.
+        catalog: by what.
+        today: which prices are stale.
+        free_tier: whether the account's free allowances are taken off.
+    """
     components, unknown = _components(at)
+    if free_tier:
+        components = list(allowances.without(components))
     lines = tuple(
         Line(each, catalog.find(each.price_key)) for each in components if each.kind == "fixed" or each.quantity
     )

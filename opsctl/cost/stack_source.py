@@ -60,15 +60,18 @@ def stack_config(tree: Mapping[str, Any], *, stack: str) -> StackConfig:
 
 
 def previewed(file: Path) -> offline.Program:
-    """The resources that `pulumi preview --json` says the stack will have.
+    """The resources that a stack will have by `pulumi preview --json`, or has by `pulumi stack export`.
 
     Raises:
         NotUsable: the file is no such document.
     """
     try:
-        steps = json.loads(file.read_text(encoding="utf-8"))["steps"]
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if "deployment" in document:
+            return exported(document["deployment"]["resources"])
+        steps = document["steps"]
         return exported(step["newState"] for step in steps if "newState" in step and step["op"] != "delete")
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise NotUsable(
             f"--preview {file}: {exc}", next_step="write one with `pulumi preview --json > preview.json`"
         ) from exc

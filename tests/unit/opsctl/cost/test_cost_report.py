@@ -61,7 +61,7 @@ def test_a_line_is_explained_with_its_arithmetic_and_source(opsctl: Run) -> None
         assert said in ended.out
 
 
-def test_a_preview_of_the_same_stack_costs_the_same(opsctl: Run, tmp_path: Path) -> None:
+def test_a_preview_or_an_export_of_the_same_stack_costs_the_same(opsctl: Run, tmp_path: Path) -> None:
     from tests.infra.cloud_cases import program
 
     steps = [
@@ -70,8 +70,10 @@ def test_a_preview_of_the_same_stack_costs_the_same(opsctl: Run, tmp_path: Path)
     ]
     file = tmp_path / "preview.json"
     file.write_text(json.dumps({"steps": [*steps, {"op": "delete", "urn": "urn:gone", "oldState": {}}]}))
-    from_preview = json.loads(opsctl(*PROD, "--preview", str(file), "--format", "json").out)
-    assert from_preview["totals"] == json.loads(opsctl(*PROD, "--format", "json").out)["totals"]
+    totals = json.loads(opsctl(*PROD, "--format", "json").out)["totals"]
+    assert json.loads(opsctl(*PROD, "--preview", str(file), "--format", "json").out)["totals"] == totals
+    file.write_text(json.dumps({"deployment": {"resources": [step["newState"] for step in steps]}}))
+    assert json.loads(opsctl(*PROD, "--preview", str(file), "--format", "json").out)["totals"] == totals
 
 
 def test_a_resource_type_never_seen_makes_the_report_incomplete(opsctl: Run, tmp_path: Path) -> None:

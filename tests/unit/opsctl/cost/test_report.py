@@ -11,14 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opsctl.cost import catalog
+from opsctl.cost.allowances import ALLOWANCES
 from opsctl.cost.catalog import Catalog, Price
-from opsctl.cost.report import Line, Report
-from tests.unit.opsctl.cost.conftest import price, situation
+from opsctl.cost.report import Line, Report, report
+from tests.unit.opsctl.cost.conftest import TODAY, price, situation
 
 Priced = Callable[..., Report]
 CENT, TINY = Decimal("0.01"), Decimal("1e-9")
 SELF_HOSTED = {"retrieval": {"qdrant": "self-hosted"}, "documents": {"mongo": "self-hosted"}}
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def of(report: Report, key: str, resource: str = "") -> Line:
@@ -177,3 +178,13 @@ def test_the_order_of_the_resources_changes_nothing(priced: Priced) -> None:
     at = situation("prod")
     turned = replace(at.program, resources=at.program.resources[::-1])
     assert price(replace(at, program=turned)).totals == priced().totals
+
+
+@QUICK
+@given(st.integers(0, 10**9))
+def test_the_free_tier_never_raises_a_total_and_is_used_up_once(priced: Priced, queries: int) -> None:
+    at = situation("prod", f"queries_per_month={queries}")
+    full, less = (report(at, catalog.load("us-east-1"), today=TODAY, free_tier=free) for free in (False, True))
+    saved = full.totals.monthly - less.totals.monthly
+    most = sum((catalog.load("us-east-1").prices[key].of(free) for key, free in ALLOWANCES.items()), Decimal())
+    assert 0 < saved <= most
