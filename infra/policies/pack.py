@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from infra.policies import containers, data, perimeter, permissions, tagging
 from infra.policies.rules import Resource, ResourceRule, StackRule, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 RESOURCE_RULES: tuple[ResourceRule, ...] = (
     *containers.RULES,
@@ -23,8 +24,8 @@ STACK_RULES: tuple[StackRule, ...] = (*data.STACK_RULES, *tagging.STACK_RULES)
 def tags_of(props: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[str, str]:
     """A resource's own tags over its provider's default ones."""
     defaults = parsed(provider.get("defaultTags") or "{}") or {}
-    own = props.get("tags") or {}
-    return {**(defaults.get("tags") or {}), **(dict(own) if not isinstance(own, list | tuple) else {})}
+    own = props.get("tags")
+    return {**(defaults.get("tags") or {}), **(own if isinstance(own, Mapping) else {})}  # a group's are a list
 
 
 def violations(resources: Sequence[Resource]) -> list[tuple[str, str]]:

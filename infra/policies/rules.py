@@ -79,7 +79,7 @@ def listed(value: object) -> list[Any]:
     """One or several as a list, as IAM documents have it."""
     if value is None:
         return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
 
 
 def statements(policy: object) -> list[dict[str, Any]]:

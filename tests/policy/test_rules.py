@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pulumi_policy import proxy
 
 from infra.policies import pack
 from infra.policies.rules import Resource
@@ -51,6 +52,15 @@ def good() -> list[Resource]:
 )
 def test_our_own_stacks_break_no_rule(stack: str, more: dict[str, Any]) -> None:
     assert pack.violations(resources_of(stack, **more)) == []
+
+
+@pytest.mark.parametrize("more", [SELF_HOSTED, {"ecs": {"capacity": "ec2", "instanceType": "t3.large"}}])
+def test_rules_read_inputs_as_the_engine_hands_them_over(more: dict[str, Any]) -> None:
+    declared = program("prod", **more)
+    provider = declared.one("pulumi:providers:aws").inputs
+    handed = [(each, proxy.unknown_checking_proxy(dict(each.inputs))) for each in declared.resources]
+    seen = [Resource(each.type, each.name, props, pack.tags_of(props, provider)) for each, props in handed]
+    assert pack.violations(seen) == []
 
 
 def put(path: str, value: Any) -> Break:
