@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
+import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from service.access.signing_keys import SigningKeys
 from service.access.tokens import LEEWAY_S, OidcTokens
@@ -87,11 +91,6 @@ BAD: dict[str, tuple[Callable[[Provider], str], str]] = {
 
 def hs256(idp: Provider, secret: bytes) -> str:
     """As an attacker signs it: the library refuses to use a public key so."""
-    import hashlib
-    import hmac
-
-    import jwt
-
     head, body, _ = idp.token(b"x" * 32, "rsa", "HS256").split(".")
     signature = hmac.digest(secret, f"{head}.{body}".encode(), hashlib.sha256)
     return f"{head}.{body}.{jwt.utils.base64url_encode(signature).decode()}"
@@ -113,6 +112,27 @@ async def test_any_other_token_is_refused_with_a_reason_that_quotes_nothing(idp:
             await checked.caller(bearer(token))
     assert "evil.example" not in refused.value.detail
     assert token not in refused.value.detail
+
+
+HEADERS = [
+    b"[" * 5000, b'{"a":' * 1200, b"[]", b"7", b"null", b"\xff",
+    b'{"alg":"RS256","kid":"rsa","n":' + b"9" * 5000 + b"}",
+    b'{"alg":["RS256"],"kid":"rsa"}', b'{"alg":{},"kid":"rsa"}', b'{"alg":"RS256","kid":["rsa"]}', b'{"kid":"rsa"}',
+    b'{"alg":"ES256","kid":"rsa"}', b'{"alg":"RS256","kid":"ec"}', b'{"alg":"RS256","kid":"rsa","crit":["x"]}',
+    b'{"alg":"RS256","kid":"rsa"}',
+]  # fmt: skip
+CLAIMS = [b"[" * 3000, b"{}", b"7", b"\xff", b'{"exp":"x"}', b'{"exp":1e400}', b'{"exp":NaN,"sub":1,"aud":{}}']
+
+
+async def test_whatever_a_token_is_made_of_it_is_refused_and_nothing_breaks(idp: Provider) -> None:
+    async with tokens(idp) as checked:
+        for head, claims in itertools.product(HEADERS, CLAIMS):
+            signed = b".".join(jwt.utils.base64url_encode(part) for part in (head, claims))
+            signature = RSA.sign(signed, padding.PKCS1v15(), hashes.SHA256())  # as if the provider had been tricked
+            for last in (signature, b"", b"garbage"):
+                token = signed + b"." + jwt.utils.base64url_encode(last)
+                with pytest.raises(Unauthenticated):
+                    await checked.caller([(b"authorization", b"Bearer " + token)])
 
 
 async def test_a_key_that_is_published_later_is_found_and_a_withdrawn_one_ends(idp: Provider) -> None:

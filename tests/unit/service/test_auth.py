@@ -46,6 +46,7 @@ async def test_a_known_key_is_answered(book: Path, who: dict[str, str], path: st
         ({"authorization": "Basic YWRhOmFkYS1rZXk="}, 'Bearer realm="rag-platform"'),
         ({"authorization": "Bearer wrong"}, 'Bearer realm="rag-platform", error="invalid_token"'),
         ({"x-api-key": "wrong"}, 'Bearer realm="rag-platform", error="invalid_token"'),
+        ({"x-api-key": "k" * 513}, 'Bearer realm="rag-platform", error="invalid_token"'),
     ],
 )
 @pytest.mark.parametrize(
