@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.errors import StartupError
 from service.heads import BoundedHeads
+from service.resilience import Admission
 from service.resilience.budgets import KEEP_ALIVE_S, LINGER_S
 from service.settings import Settings, load
 from service.telemetry import logs
@@ -50,6 +51,8 @@ def main() -> int:
         log_level="warning",
         server_header=False,
         lifespan="on",
+        # Out of descriptors, asyncio lets connections wait in the kernel's queue; uvloop closes them.
+        loop="asyncio" if Admission.of(settings).few_files else "auto",
     )
     server = _Server(config)
     # A refused start is reported below in one line; uvicorn would print the lifespan's traceback.
@@ -64,30 +67,42 @@ def main() -> int:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that is not ready from the signal on, and does not die of it again once everything is answered."""
+    """uvicorn that cuts nothing when it is told to end, and does not die of the signal once everything is answered.
+
+    A request that is sent into a connection while that is being closed is lost. So no new connection is taken from the
+    signal on, which whoever makes one notices. Those that are open are served for a moment more, and each response says
+    that its connection ends; what is still open after the moment is idle.
+    """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """What is loaded by now lives as long as the process; each full collection spent 50 ms on walking it."""
+        self._loop = asyncio.get_running_loop()
+        self._sockets = sockets or []
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve on for a moment: a peer whose kept connection is closed under its request would lose that request.
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's shape
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+        if self.started:
+            self._loop.call_soon_threadsafe(self._begin_to_drain)
 
-        Each response says by now that its connection ends, so whoever asks again makes a new one elsewhere.
-        """
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End once the open connections are gone or idle."""
         ends = time.monotonic() + LINGER_S
         while self.server_state.connections and time.monotonic() < ends and not self.force_exit:  # noqa: ASYNC110 - uvicorn tells nobody of their end
             await asyncio.sleep(POLL_S)
         await super().shutdown(sockets)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - a signal handler's shape
+    def _begin_to_drain(self) -> None:
+        for server in self.servers:
+            server.close()
+        for listening in self._sockets:
+            listening.close()
         app = self.config.app
         if isinstance(app, FastAPI) and app.state.service is not None:
             app.state.service.ready = False
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
 
 
 def _listen(settings: Settings) -> socket.socket:

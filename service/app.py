@@ -22,7 +22,6 @@ from service.parts import Parts, open_parts
 from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
 from service.resilience import Admission, Switches
-from service.resilience.admission import limit_of
 from service.settings import Settings
 from service.telemetry import Telemetry
 
@@ -74,7 +73,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         app.include_router(router)
     security_schemes.declare(app)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Bounded, admission=Admission(limit_of(settings)), paths=paths_of(*ANSWERING, verb="POST"))
+    app.add_middleware(Bounded, admission=Admission.of(settings), paths=paths_of(*ANSWERING, verb="POST"))
     app.add_middleware(Gate)
     if settings.cors_origins:
         app.add_middleware(

@@ -127,12 +127,19 @@ def verify(folder: Path) -> Manifest:
 
 
 def write_chunks(path: Path, chunks: Iterable[Chunk]) -> int:
-    """Write the texts; a chunk's position is its row in the index. Returns the count."""
-    with closing(sqlite3.connect(path)) as db, db:
-        db.executescript(_SCHEMA)
-        rows = ((position, *astuple(chunk), author_key(chunk.author)) for position, chunk in enumerate(chunks))
-        db.executemany("INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?)", rows)
-        count: int = db.execute("SELECT count(*) FROM chunks").fetchone()[0]
+    """Write the texts; a chunk's position is its row in the index. Returns the count.
+
+    Raises:
+        OSError: the disk is full, or the folder can't be written.
+    """
+    rows = ((position, *astuple(chunk), author_key(chunk.author)) for position, chunk in enumerate(chunks))
+    try:
+        with closing(sqlite3.connect(path)) as db, db:
+            db.executescript(_SCHEMA)
+            db.executemany("INSERT INTO chunks VALUES (?,?,?,?,?,?,?,?)", rows)
+            count: int = db.execute("SELECT count(*) FROM chunks").fetchone()[0]
+    except sqlite3.OperationalError as exc:
+        raise OSError(f"{path.name} can't be written: {exc}") from exc
     return count
 
 

@@ -21,6 +21,31 @@ import uvicorn
 
 START_S = 60.0
 
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  upstream services {{ {servers} keepalive 32; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://services;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -115,11 +140,23 @@ def mongo_server(folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
+def nginx(folder: Path, *upstreams: int) -> Iterator[Running]:
+    """A load balancer over services, with kept connections; it sends no request twice that a service may have begun."""
+    binary = shutil.which("nginx")
+    assert binary, "nginx is not installed: apt-get install nginx-light"
+    port = free_port()
+    servers = "".join(f"server 127.0.0.1:{upstream} max_fails=0; " for upstream in upstreams)
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, servers=servers))
+    with running([binary, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"], port) as server:
+        yield server
+
+
+@contextmanager
 def service(settings: Mapping[str, object], *prefix: str) -> Iterator[Running]:
     """The service on a free port with `settings` as its environment, once it is ready; `prefix` starts it."""
-    port = free_port()
-    known = {"RAG_PORT": port, "RAG_METRICS_PORT": 0}
-    environment = [f"{name}={value}" for name, value in (known | dict(settings)).items()]
+    told = {"RAG_PORT": free_port(), "RAG_METRICS_PORT": 0} | dict(settings)
+    port = int(str(told["RAG_PORT"]))
+    environment = [f"{name}={value}" for name, value in told.items()]
 
     def ready() -> bool:
         try:

@@ -69,10 +69,17 @@ def recall_at_10(index: Any, vectors: Vectors) -> float:  # noqa: ANN401
 
 
 def write(index: Any, path: Path) -> None:  # noqa: ANN401
-    """Write the index file."""
+    """Write the index file.
+
+    Raises:
+        OSError: the disk is full, or the folder can't be written.
+    """
     import faiss  # noqa: PLC0415
 
-    faiss.write_index(index, str(path))
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as exc:
+        raise OSError(f"{path.name} can't be written: {str(exc).rpartition(': ')[2]}") from exc
 
 
 class FaissStore:

@@ -94,7 +94,10 @@ class Bounded:
             try:
                 held.enter_context(self._admission.place())
             except Overloaded as exc:
-                await refuse(scope, exc)(scope, receive, send)
+                refusal = refuse(scope, exc)
+                if self._admission.few_files:  # those that the refused would keep open are needed for others
+                    refusal.headers["Connection"] = "close"
+                await refusal(scope, receive, send)
             else:
                 await self._app(scope, receive, send)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from service.errors import Overloaded
 
@@ -16,16 +16,25 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 RETRY_AFTER_S = 1.0
+PER_CONNECTION = 2  # requests in flight per connection to the model: one generates, one retrieves meanwhile
 OWN_FILES = 24  # descriptors of the process itself: standard streams, event loop, listeners, models
-FILES_PER_REQUEST = 2  # the client's connection and one upstream
+FILES_PER_REQUEST = 3  # the client's connection, one upstream, and the connection of somebody who is refused meanwhile
 
 
 class Admission:
-    """Counts the places that are taken; one per app."""
+    """Counts the places that are taken; one per app. `few_files` says that descriptors are what limits them."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, few_files: bool = False) -> None:
         self.limit = limit
+        self.few_files = few_files
         self.taken = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As many places as the model's connections and the process's descriptors carry, or the operator set."""
+        carried = PER_CONNECTION * settings.http_connections
+        files = places(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        return cls(settings.max_in_flight or min(carried, files), few_files=files < carried)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -46,12 +55,6 @@ class Admission:
             self.taken -= 1
 
 
-def limit_of(settings: Settings) -> int:
-    """What the operator set, else what the model's connections and the process's descriptors carry."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return settings.max_in_flight or places(connections=settings.http_connections, files=files)
-
-
-def places(*, connections: int, files: int) -> int:
-    """How many requests may be in flight: twice what the model's pool carries at once, or what descriptors allow."""
-    return max(1, min(2 * connections, (files - OWN_FILES) // FILES_PER_REQUEST))
+def places(files: int) -> int:
+    """How many requests may be in flight with so many descriptors."""
+    return max(1, (files - OWN_FILES) // FILES_PER_REQUEST)

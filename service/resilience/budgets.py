@@ -17,7 +17,7 @@ BALANCER_IDLE_S = 60.0
 KEEP_ALIVE_S = 75.0  # above the load balancer's idle time, else a reused connection is a stray 502
 STOP_S = 45.0  # stop timeout of a task, grace period of a pod: SIGKILL after it
 PRE_STOP_S = 10.0  # a pod waits this long before SIGTERM, since its address is taken out concurrently
-LINGER_S = 2.0  # after SIGTERM connections are still served, so that peers with kept ones leave by themselves
+LINGER_S = 2.0  # after SIGTERM open connections are still served, so that peers leave them by themselves
 
 EMBED_S = 1.0  # per wording
 LOOKUP_S = 1.0  # author ids; above the adapter's own limit (RAG_MONGO_TIMEOUT_S), which is meant to end first

@@ -9,16 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
 from service import bundle
-from service.adapters import faiss_index, packaged
-from service.adapters.onnx_minilm import MODEL_ID
+from service.adapters import packaged
 from service.jobs import ingest
 
 EX_CONFIG = 78
@@ -68,34 +65,6 @@ def copy(home: Path, target: Path) -> Path:
     for name in (bundle.INDEX, bundle.CHUNKS, bundle.MANIFEST):
         (target / name).write_bytes((source / name).read_bytes())
     return target
-
-
-def test_a_corrupt_index_is_refused_in_one_line(home: Path, tmp_path: Path) -> None:
-    folder = copy(home, tmp_path / "bundle")
-    with (folder / bundle.INDEX).open("r+b") as file:
-        file.truncate(100)
-    assert "index.faiss is corrupt" in refused(environment(folder))
-
-
-def test_an_index_of_385_dimensions_is_refused_in_one_line(tmp_path: Path) -> None:
-    rows = np.eye(20, 385, dtype=np.float32)
-    with bundle.replacing(tmp_path) as staging:
-        faiss_index.write(faiss_index.build(rows, "flat"), staging / bundle.INDEX)
-        chunks = [bundle.Chunk(str(n), "repos", "a", "t", "u", "text") for n in range(20)]
-        bundle.write_chunks(staging / bundle.CHUNKS, chunks)
-        manifest = bundle.Manifest(
-            embedding_model=MODEL_ID,
-            embedding_sha256=packaged.MINILM_ONNX_INT8.sha256,
-            dimension=385,
-            count=20,
-            index_type="flat",
-            recall_at_10=1,
-            files=bundle.checksums(staging),
-            created=datetime.now(UTC),
-            source="test",
-        )
-        bundle.write_manifest(staging, manifest)
-    assert "its dimension is 385, the service runs 384; build it again" in refused(environment(tmp_path))
 
 
 def test_a_missing_bundle_names_the_command_that_builds_one(tmp_path: Path) -> None:

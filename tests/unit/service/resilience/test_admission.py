@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from service.app import create_app
 from service.errors import Overloaded
 from service.parts import Parts
 from service.resilience import Admission
-from service.resilience.admission import limit_of, places
+from service.resilience.admission import places
 from service.settings import Settings
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore
 
@@ -31,19 +30,31 @@ def test_a_place_is_given_back_however_its_request_ends() -> None:
     assert (admission.taken, refused.value.retry_after_s) == (0, 1.0)
 
 
+@pytest.mark.parametrize(("files", "expected"), [(1024, 333), (64, 13), (8, 1)], ids=["many", "few", "never none"])
+def test_a_request_needs_descriptors(files: int, expected: int) -> None:
+    assert places(files) == expected
+
+
 @pytest.mark.parametrize(
-    ("connections", "files", "expected"),
-    [(50, 1_000_000, 100), (50, 64, 20), (2, 1024, 4), (50, 8, 1)],
-    ids=["twice the pool", "few descriptors", "a small pool", "never none"],
+    ("files", "changes", "limit", "few_files"),
+    [
+        (65536, {}, 100, False),
+        (65536, {"http_connections": 2}, 4, False),
+        (64, {}, 13, True),
+        (65536, {"max_in_flight": 7}, 7, False),
+        (64, {"max_in_flight": 7}, 7, True),
+    ],
 )
-def test_the_bound_follows_the_pool_and_the_descriptors(connections: int, files: int, expected: int) -> None:
-    assert places(connections=connections, files=files) == expected
-
-
-def test_what_the_operator_sets_is_the_bound() -> None:
-    assert limit_of(SETTINGS.model_copy(update={"max_in_flight": 7})) == 7
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    assert limit_of(SETTINGS) == places(connections=SETTINGS.http_connections, files=files)
+def test_the_bound_follows_the_models_pool_the_descriptors_or_the_operator(
+    files: int,
+    changes: dict[str, int],
+    limit: int,
+    few_files: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))
+    admission = Admission.of(SETTINGS.model_copy(update=changes))
+    assert (admission.limit, admission.few_files) == (limit, few_files)
 
 
 @asynccontextmanager
