@@ -3,15 +3,21 @@
 import itertools
 import json
 import re
+import shlex
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import redis
 
 from infra import offline
 from infra.components.store_scripts import STORES
+from tests import real_processes
 from tests.infra.cloud_cases import program
 
 TYPES = ("t3.medium", "t3.large", "t3.xlarge")
+TOKEN = "ab" * 32
 SIZES = (1, 2, 5, 10)
 
 
@@ -72,6 +78,43 @@ def test_the_boot_script_is_sound_shell(kind: str) -> None:
     }
     script = program("prod", **stores).one("ec2/instance:Instance", f"{kind}-host").inputs["userData"]
     subprocess.run(["/bin/bash", "-n"], input=script, text=True, check=True)
+
+
+def settings_file(kind: str, folder: Path) -> Path:
+    """The file with the credential as the boot script writes it on the instance."""
+    stores = {
+        "retrieval": {"qdrant": "self-hosted"},
+        "documents": {"mongo": "self-hosted"},
+        "cache": {"redis": "self-hosted"},
+    }
+    script = program("prod", **stores).one("ec2/instance:Instance", f"{kind}-host").inputs["userData"]
+    part = script[script.index("umask") : script.index("chown")].replace("/etc/store-settings", str(folder / kind))
+    subprocess.run(["/bin/bash", "-eu"], input=f"token={TOKEN}\n{part}", text=True, check=True)
+    return folder / kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [("qdrant", f"QDRANT__SERVICE__API_KEY={TOKEN}"), ("mongo", TOKEN), ("redis", f"requirepass {TOKEN}")],
+)
+def test_a_store_reads_its_credential_from_a_file_that_nobody_else_may_read(
+    kind: str, written: str, tmp_path: Path
+) -> None:
+    file = settings_file(kind, tmp_path)
+    assert file.read_text().strip() == written
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_real_server_takes_the_settings_and_asks_for_the_password(tmp_path: Path) -> None:
+    settings, port = settings_file("redis", tmp_path), real_processes.free_port()
+    options = [*shlex.split(STORES["redis"].command)[2:], "--port", str(port), "--bind", "127.0.0.1"]
+    server = shutil.which("redis-server")
+    assert server, "redis-server is not installed: apt-get install redis-server"
+    with real_processes.running([server, str(settings), *options], port):
+        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        with redis.Redis(port=port, password=TOKEN) as service:
+            assert service.ping()
 
 
 def test_a_store_is_reached_by_the_service_alone() -> None:
