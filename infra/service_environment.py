@@ -172,6 +172,7 @@ def _generation(cfg: StackConfig, wiring: Wiring) -> Values:
     local = wiring.llamacpp_url is not None
     provider = "llamacpp" if local else cfg.generation.provider
     remote = "sagemaker" in {provider, cfg.hybrid.fallback.kind if cfg.topology == "hybrid" else None}
+    asleep = cfg.generation.scaling.min == 0
     return {
         "RAG_GENERATOR": provider,
         "RAG_GENERATION_MODEL": edge_model(cfg) if cfg.topology == "hybrid" else cfg.generation.model,
@@ -181,6 +182,8 @@ def _generation(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_LLAMACPP_URL": wiring.llamacpp_url,
         "SAGEMAKER_ENDPOINT_INFERENCE": cfg.generation.endpoint if remote else None,
         "RAG_SAGEMAKER_ENGINE": cfg.generation.engine if remote else None,
+        # scale to zero hosts the model as an inference component, which `opsctl deploy-endpoint` names so
+        "RAG_SAGEMAKER_COMPONENT": f"{cfg.generation.endpoint}-main" if remote and asleep else None,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from infra.components import container
+from opsctl.endpoint.names import Names
 from service import settings
 from service.prices import Prices
 from tests.infra.cloud_cases import program
@@ -83,3 +84,9 @@ def test_oidc_needs_no_key_book(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_aws_credential_is_ever_among_them() -> None:
     assert not [name for name in told() if name.startswith("AWS_") and name != "AWS_REGION"]
+
+
+def test_an_endpoint_that_scales_to_zero_is_called_by_the_component_that_opsctl_makes() -> None:
+    assert "RAG_SAGEMAKER_COMPONENT" not in told()
+    environment = told(generation={"scaling": {"min": 0, "max": 1}})
+    assert environment["RAG_SAGEMAKER_COMPONENT"] == Names(environment["SAGEMAKER_ENDPOINT_INFERENCE"]).component

@@ -152,7 +152,6 @@ BASES: dict[str, dict[str, Any]] = {
 READ_ELSEWHERE = {
     "generation.instanceType": "opsctl deploy-endpoint",
     "generation.quantization": "opsctl deploy-endpoint",
-    "generation.scaling.min": "opsctl deploy-endpoint",
     "generation.scaling.max": "opsctl deploy-endpoint",
 }
 
