@@ -74,7 +74,7 @@ class LocalWindows:
         used = {bucket: count for bucket, count in known.items() if bucket >= current - BUCKETS}
         excess = sum(used.values()) + amount - window.limit
         if excess > 0:
-            return Taken(fits=False, wait_s=_free_at(used, excess, window) - now, bucket=current, by=self)
+            return Taken(fits=False, wait_s=_free_at(used, excess, current, window) - now, bucket=current, by=self)
         used[current] = used.get(current, 0) + amount
         self._keep(window.key, used)
         return Taken(fits=True, wait_s=0.0, bucket=current, by=self)
@@ -92,9 +92,9 @@ class LocalWindows:
             self._kept.popitem(last=False)
 
 
-def _free_at(used: dict[int, int], excess: int, window: Window) -> float:
+def _free_at(used: dict[int, int], excess: int, current: int, window: Window) -> float:
     """When so many old buckets have left the window that `excess` fits; a whole span on where it never does."""
-    last = max(used, default=0)
+    last = current
     for bucket in sorted(used):
         excess -= used[bucket]
         last = bucket

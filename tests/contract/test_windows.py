@@ -155,6 +155,13 @@ class TestLocal(WindowsContract):
         assert busiest <= 10
         assert len(passed) > 0.9 * 10 * 2000 * 0.37 / 61
 
+    @pytest.mark.parametrize("now", [0.0, 59.0, 10_000.0, 1e9])
+    async def test_how_long_the_machine_has_been_up_changes_nothing(self, now: float) -> None:
+        clock = Clock()
+        clock.now = now
+        refused = await LocalWindows(clock).take(window(5), 6)
+        assert 3600 < refused.wait_s <= 3600 + 60
+
     async def test_the_time_that_a_refusal_names_is_right(self) -> None:
         clock, mine = Clock(), window(3, span_s=60)
         windows = LocalWindows(clock)
@@ -180,3 +187,25 @@ async def test_while_redis_is_away_each_process_holds_the_limit_alone() -> None:
             assert [(await one.take(mine, 1)).fits for _ in range(4)] == [True, True, False, False]
             assert [(await other.take(mine, 1)).fits for _ in range(3)] == [True, True, False]
             assert breaker.state == "open"
+
+
+async def test_a_redis_that_hangs_is_left_alone_and_shared_again_once_it_answers() -> None:
+    mine = window(10**6)
+    with redis_server() as server:
+        async with aclosing(shared(server.port, timeout_s=0.2)) as inner:
+            breaker = Breaker("redis-limits", stage="limits", failures=3, probe_s=0.05)
+            windows = SharedWindows(inner, LocalWindows(), breaker)
+            async with asyncio.timeout(PATIENCE_S):
+                while (await windows.take(mine, 1)).by is not inner:
+                    pass
+            server.process.send_signal(signal.SIGSTOP)
+            try:
+                counted = [(await windows.take(mine, 1)).by for _ in range(3)]
+                assert inner not in counted
+                assert breaker.state == "open"
+            finally:
+                server.process.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(PATIENCE_S):
+                while (await windows.take(mine, 1)).by is not inner:
+                    await asyncio.sleep(0.01)
+            assert breaker.state == "closed"
