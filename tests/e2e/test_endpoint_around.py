@@ -33,7 +33,7 @@ def opsctl(stack: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     def run(*words: str) -> tuple[int, Any, str]:
         monkeypatch.chdir(stack.folder)
         capfd.readouterr()
-        code = main([*words, "--stack", "dev", "--output", "json"])
+        code = main([*words, "--stack", stack.name, "--output", "json"])
         said = capfd.readouterr()
         return code, json.loads(said.out) if said.out.startswith("{\n") else said.out, said.err
 
@@ -106,7 +106,7 @@ def test_the_containers_lines_are_printed_as_documents(twin: str, opsctl: Run) -
 
 
 @pytest.mark.parametrize("command", ["status", "test", "wake"])
-def test_what_was_never_deployed_names_the_command_that_does(opsctl: Run, command: str) -> None:
+def test_what_was_never_deployed_names_the_command_that_does(stack: Stack, opsctl: Run, command: str) -> None:
     code, _, said = opsctl("endpoint", command, "other")
     assert code == 2
-    assert "'other' was never deployed; `opsctl deploy-endpoint --stack dev`" in said
+    assert f"'other' was never deployed; `opsctl deploy-endpoint --stack {stack.name}`" in said

@@ -69,7 +69,8 @@ def test_every_check_is_answered_and_nothing_is_changed(spec: EndpointSpec, buck
 
 def test_what_runs_already_counts_against_the_quota(spec: EndpointSpec, bucket: str) -> None:
     sagemaker, kind = boto3.client("sagemaker", region_name=REGION), "ml.m5.xlarge"
-    for name, count in ((spec.endpoint, 1), (f"other-{uuid.uuid4().hex[:8]}", 2)):
+    made = {spec.endpoint: 1, f"other-{uuid.uuid4().hex[:8]}": 2}
+    for name, count in made.items():
         sagemaker.create_model(ModelName=name, ExecutionRoleArn=spec.role_arn, PrimaryContainer={"Image": spec.image})
         variant = {"VariantName": "main", "ModelName": name, "InstanceType": kind, "InitialInstanceCount": count}
         sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
@@ -79,8 +80,9 @@ def test_what_runs_already_counts_against_the_quota(spec: EndpointSpec, bucket: 
         assert (quota.status, quota.evidence[:28]) == ("ok", "4 ml.m5.xlarge allowed, 3 ru")
         assert looked(replace(spec, instance_type=kind, endpoint="third"), bucket)["quota"].status == "failed"
     finally:
-        for each in sagemaker.list_endpoints()["Endpoints"]:
-            sagemaker.delete_endpoint(EndpointName=each["EndpointName"])
+        for name in made:
+            sagemaker.delete_endpoint(EndpointName=name)
+            sagemaker.delete_model(ModelName=name)
 
 
 def test_what_is_missing_is_named(spec: EndpointSpec, bucket: str) -> None:
@@ -101,33 +103,33 @@ def test_the_command_creates_nothing_that_the_account_could_not_carry(
     folder = tmp_path / "project"
     folder.mkdir()
     endpoint = {"name": "twin", "roleArn": spec.role_arn, "bucket": bucket, "keyArn": spec.key_arn}
-    handed_over(folder, {"region": REGION, "endpoint": endpoint})
+    stack = handed_over(folder, {"region": REGION, "endpoint": endpoint})
     monkeypatch.chdir(folder)
     sagemaker = boto3.client("sagemaker", region_name=REGION)
 
-    assert main(["endpoint", "preflight", "--stack", "dev", "--output", "json"]) == 1
+    assert main(["endpoint", "preflight", "--stack", stack.name, "--output", "json"]) == 1
     checks = {each["name"]: each for each in json.loads(capfd.readouterr().out)["checks"]}
     assert {name for name, each in checks.items() if each["status"] == "failed"} == {"quota"}
     assert "request-service-quota-increase" in checks["quota"]["fix"]
 
-    assert main(["deploy-endpoint", "--stack", "dev", "--yes"]) == 1
+    assert main(["deploy-endpoint", "--stack", stack.name, "--yes"]) == 1
     assert "quota would not hold; nothing was created" in capfd.readouterr().err
-    assert not sagemaker.list_models(NameContains="twin")["Models"]
+    assert not sagemaker.list_models(NameContains="twin-")["Models"]
 
     monkeypatch.setattr("opsctl.aws.account.endpoint_quota", lambda *_: Quota("L-1", 2.0))
     (folder / "tuned").mkdir()
     (folder / "tuned" / "config.json").write_text(json.dumps(LLAMA_8B))
     model = "mlabonne/TwinLlama-3.1-8B-DPO"
-    assert main(["model", "upload", "--stack", "dev", model, "--from", "tuned"]) == 0
+    assert main(["model", "upload", "--stack", stack.name, model, "--from", "tuned"]) == 0
     capfd.readouterr()
     try:
-        assert main(["deploy-endpoint", "twin", "--stack", "dev", "--yes"]) == 0
+        assert main(["deploy-endpoint", "twin", "--stack", stack.name, "--yes"]) == 0
         said = capfd.readouterr().err
         assert "1,105.95 USD a month, nothing while it sleeps" in " ".join(said.split())
-        (made,) = sagemaker.list_models(NameContains="twin")["Models"]
+        (made,) = sagemaker.list_models(NameContains="twin-")["Models"]
         container = sagemaker.describe_model(ModelName=made["ModelName"])["PrimaryContainer"]
         source = container["ModelDataSource"]["S3DataSource"]["S3Uri"]
         assert source.startswith(f"s3://{bucket}/models/{model}/")
     finally:
-        assert main(["endpoint", "delete", "--stack", "dev", "--yes"]) == 0
-    assert not sagemaker.list_models(NameContains="twin")["Models"]
+        assert main(["endpoint", "delete", "--stack", stack.name, "--yes"]) == 0
+    assert not sagemaker.list_models(NameContains="twin-")["Models"]

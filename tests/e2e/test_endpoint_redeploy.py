@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import boto3
 import pytest
 
-from opsctl.endpoint.names import ENDPOINT_TAG, STACK_TAG
 from opsctl.functions.redeploy.handler import handler
-from tests.e2e.endpoint_lab import BUCKET, REGION, act, counts
+from tests.e2e.endpoint.lab import BUCKET, REGION, act, counts, named
 from tests.unit.opsctl.endpoint.specs import ASLEEP
 
 ALARM = {"alarmData": {"alarmName": "twin-endpoint-5xx", "state": {"value": "ALARM", "reason": "6 of 5"}}}
@@ -50,8 +49,8 @@ def pager(cloud: None) -> Pager:
 def test_a_lost_endpoint_comes_back_once_then_a_person_is_called(pager: Pager, monkeypatch: pytest.MonkeyPatch) -> None:
     sagemaker = boto3.client("sagemaker", region_name=REGION)
     boto3.client("s3", region_name=REGION).create_bucket(Bucket=BUCKET)
-    name = f"healed-{uuid.uuid4().hex[:8]}"
-    spec = replace(ASLEEP, endpoint=name, region=REGION, tags={STACK_TAG: ASLEEP.stack, ENDPOINT_TAG: name})
+    spec = named(ASLEEP)
+    name = spec.endpoint
     assert act("deploy", spec).error is None
     whole = counts(name)
     settings = {"STACK": spec.stack, "ENDPOINT": name, "BUCKET": BUCKET, "TOPIC": pager.topic}

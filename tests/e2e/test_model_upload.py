@@ -81,17 +81,17 @@ def test_the_command_copies_a_gated_model_once_and_keeps_the_token_to_itself(
 ) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
-    handed_over(folder, {"region": "us-east-1", "endpoint": {"name": "twin", "bucket": bucket.name}})
+    stack = handed_over(folder, {"region": "us-east-1", "endpoint": {"name": "twin", "bucket": bucket.name}})
     monkeypatch.chdir(folder)
     files = {"config.json": b"{}", "tokenizer.json": b"t" * 3000, "model.safetensors": os.urandom(200_000)}
     with model_hub("acme/gated", files, gated=True) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        assert main(["model", "upload", "--stack", "dev", "acme/gated"]) == 2
+        assert main(["model", "upload", "--stack", stack.name, "acme/gated"]) == 2
         assert "set HF_TOKEN" in capfd.readouterr().err
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        assert main(["model", "upload", "--stack", "dev", "acme/gated", "--output", "json"]) == 0
+        assert main(["model", "upload", "--stack", stack.name, "acme/gated", "--output", "json"]) == 0
         said = capfd.readouterr()
-        assert main(["model", "upload", "--stack", "dev", "acme/gated", "--output", "json"]) == 0
+        assert main(["model", "upload", "--stack", stack.name, "acme/gated", "--output", "json"]) == 0
         again = json.loads(capfd.readouterr().out)
     first = json.loads(said.out)
     assert (first["files"], first["bytes"], first["sentBytes"]) == (3, 203_002, 203_002)

@@ -101,7 +101,8 @@ class AwsProxy:
             self.kill()
             return
         content = self._held(operation, done.content)
-        kept = [(name, value) for name, value in done.headers.items() if name not in DROPPED]
+        ours = DROPPED - {"content-length"} if scope["method"] == "HEAD" else DROPPED  # there it is the object's
+        kept = [(name, value) for name, value in done.headers.items() if name not in ours]
         await _answer(send, done.status_code, kept, content)
 
     def _held(self, operation: str, content: bytes) -> bytes:
@@ -122,7 +123,7 @@ def _operation(scope: Any, headers: dict[str, str], body: bytes) -> str:
         return body.partition(b"&")[0].removeprefix(b"Action=").decode()
     if scope["path"].endswith("/invocations"):
         return "InvokeEndpoint"
-    return S3[scope["method"]]
+    return S3.get(scope["method"], scope["method"])
 
 
 def _error(refusal: Refusal, operation: str) -> tuple[list[tuple[str, str]], bytes]:
