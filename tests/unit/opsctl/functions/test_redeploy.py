@@ -107,7 +107,7 @@ def test_what_is_not_its_business_is_left_alone(run: Run, marker: Marker) -> Non
 
 
 def test_an_unfinished_change_is_a_persons_decision() -> None:
-    attempt = Attempt(CLASSIC, now(), "ada@host", ())
+    attempt = Attempt("deploy", CLASSIC, now(), "ada@host", ())
     run = Run(journal=Journal(releases=GOOD.releases, attempt=attempt))
     outcome, ((_, text),) = restarted(run)
     assert (outcome, run.deployed) == ("paged", [])
