@@ -48,15 +48,15 @@ class ApiKeys(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self.secrets, entries = {}, []
         for caller, limits in sorted(keys.items()):
-            token = self._token(caller, limits.revision)
-            salt = self._token(f"{caller}-salt", limits.revision, size=SALT_BYTES)
+            token = self._token(f"key-{caller}", limits.revision)
+            salt = self._token(f"salt-{caller}", limits.revision, size=SALT_BYTES)
             self.secrets[f"apiKey-{caller}"] = token
             entries.append(_entry(caller, token, salt, limits))
         self.secrets[BOOK] = pulumi.Output.all(*entries).apply(book)
         self.register_outputs({})
 
     def _token(self, what: str, revision: int, **size: int) -> pulumi.Output[str]:
-        made = GeneratedToken(f"{self._name}-api-key-{what}", opts=self._child, revision=revision, **size)
+        made = GeneratedToken(f"{self._name}-api-{what}", opts=self._child, revision=revision, **size)
         return made.value
 
 

@@ -75,6 +75,14 @@ def test_no_key_is_in_a_task_definition_or_an_output(declared: offline.Program) 
     assert not [key for key in keys if key in places]
 
 
+def test_no_name_of_a_caller_meets_the_parts_of_another() -> None:
+    names = [f"{one}{other}" for one in ("", "salt-", "key-") for other in ("app", "app-salt", "app-key")]
+    made = program("prod", access={"keys": {name: {} for name in names}}).of("pulumi-python:dynamic:Resource")
+    assert (
+        len({each.name for each in made}) == len(made) == 2 * (len(names) + 1) + 1
+    )  # the default key, the cache's token
+
+
 def test_other_ways_to_log_in_have_no_keys() -> None:
     oidc = {"auth": "oidc", "oidc": {"issuer": "https://id.example.com", "audience": "rag"}}
     assert not [name for name in program("prod", access=oidc).outputs["secrets"] if name.startswith("apiKey")]
