@@ -41,7 +41,10 @@ COMMANDS = {
         "opsctl.commands.deploy_endpoint:deploy_endpoint",
         "Bring the model endpoint of a stack to its config.",
     ),
-    "endpoint": ("opsctl.commands.endpoint:endpoint", "Roll back or delete the model endpoint of a stack."),
+    "endpoint": (
+        "opsctl.commands.endpoint:endpoint",
+        "Look at, test, wake, roll back or delete the model endpoint of a stack.",
+    ),
     "doctor": ("opsctl.commands.doctor:doctor", "Say what this machine lacks, and the command that fixes it."),
 }
 """Command -> (where its click command is, what the group's help says of it)."""

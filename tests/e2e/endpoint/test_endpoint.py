@@ -9,6 +9,9 @@ import boto3
 import httpx
 import pytest
 
+from opsctl.endpoint import journal as journals
+from opsctl.endpoint.journal import Holder, Journal
+from opsctl.endpoint.lock import Held
 from opsctl.endpoint.names import STACK_TAG
 from opsctl.endpoint.spec import EndpointSpec
 from opsctl.errors import CheckFailed, CloudRefused, NotUsable, RolledBack
@@ -233,3 +236,15 @@ def test_a_dry_run_changes_nothing_and_says_what_would(spec: EndpointSpec, proxy
 
 def counts_of(spec: EndpointSpec) -> dict[str, int]:
     return WHOLE["classic" if spec.shape == CLASSIC.shape else "scale-to-zero"]
+
+
+def test_a_lock_of_another_machine_is_respected_until_its_lease_has_run_out() -> None:
+    spec = named(CLASSIC)
+    away = Holder("other", "ann@desk", "desk", 4711, 0.0, "2026-11-26T01:00:00+00:00")
+    run = run_of(spec)
+    run.lock.document.write(journals.spell(Journal().begun("deploy", spec, away, ())), None)
+    assert isinstance(run_of(spec).deploy(spec).error, Held)
+    time.sleep(2.1)  # S3 keeps times in whole seconds
+    late = run_of(spec)
+    late.lock.lease_s = 1.0
+    assert late.deploy(spec).error is None
