@@ -25,6 +25,30 @@ DROPPED = ("use of closed network connection", "Resource.AlreadyAssociated", "In
 Step = tuple[str, str, str]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A preview as the engine's JSON."""
+
+    document: dict[str, Any]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Operation, type, logical name; the same is left out."""
+        found = [(step["op"], *step["urn"].rpartition("::")[::2]) for step in self.document["steps"]]
+        steps = [(op, urn.rpartition("$")[2].rpartition("::")[2], name) for op, urn, name in found]
+        return sorted(step for step in steps if step[0] not in {"same", "read"} and not step[1].startswith("pulumi:"))
+
+    @property
+    def errors(self) -> list[str]:
+        return [each["message"] for each in self.document["diagnostics"] if each.get("severity") == "error"]
+
+    @property
+    def protected(self) -> list[str]:
+        """Logical names of what would have to be deleted and may not be."""
+        said = self.document["diagnostics"]
+        return [each["urn"].rpartition("::")[2] for each in said if "it is protected" in each.get("message", "")]
+
+
 @dataclass
 class Stack:
     """Commands on one stack, in a project folder of its own; `log` keeps everything that they printed."""
@@ -81,14 +105,11 @@ class Stack:
         done = self.run("preview", "--expect-no-changes", "--diff", check=False)
         return done.returncode == 0
 
-    def steps(self, file: Path | None = None) -> list[Step]:
-        """What the next `up` would do: operation, type, logical name; the same is left out."""
-        plan = json.loads(self.run("preview", "--json", *_of(file)).stdout)
-        found = [(step["op"], *step["urn"].rpartition("::")[::2]) for step in plan["steps"]]
-        steps = [(op, urn.rpartition("$")[2].rpartition("::")[2], name) for op, urn, name in found]
-        return sorted(step for step in steps if step[0] not in {"same", "read"} and not step[1].startswith("pulumi:"))
+    def plan(self, file: Path | None = None, *, check: bool = True) -> Plan:
+        """What the next `up` would do."""
+        return Plan(json.loads(self.run("preview", "--json", *_of(file), check=check).stdout))
 
-    def what_if(self, values: Mapping[str, Any]) -> list[Step]:
+    def what_if(self, values: Mapping[str, Any], *, check: bool = True) -> Plan:
         """What the next `up` would do with these keys edited; the stack's own file stays as it is."""
         file = self.folder / f"what-if-{uuid4().hex}.yaml"
         document = yaml.safe_load(self.file.read_text())
@@ -98,7 +119,7 @@ class Stack:
         file.write_text(yaml.safe_dump(document))
         for path, value in secrets.items():
             self.set(path, value, secret=True, file=file)
-        return self.steps(file)
+        return self.plan(file, check=check)
 
     def outputs(self) -> dict[str, Any]:
         return dict(json.loads(self.run("stack", "output", "--json").stdout))

@@ -48,7 +48,7 @@ def client(service: str) -> Any:
 
 
 def test_it_comes_up_and_the_second_preview_is_empty(stack: Stack) -> None:
-    left = [(op, kind) for op, kind, _ in stack.steps()]
+    left = [(op, kind) for op, kind, _ in stack.plan().steps]
     if os.environ.get("CLOUDLAB"):  # the emulator mixes the template's own tags into those that it gives to instances
         left = [step for step in left if step != ("update", "aws:ec2/launchTemplate:LaunchTemplate")]
     assert left == []
@@ -68,7 +68,7 @@ def test_the_stores_sit_on_encrypted_volumes_behind_fixed_addresses(stack: Stack
 def test_a_larger_instance_keeps_volume_and_address(stack: Stack) -> None:
     kept = stack.file.read_text()
     stack.set("retrieval.selfHosted.instanceType", "t3.large")
-    steps = stack.steps()
+    steps = stack.plan().steps
     stack.file.write_text(kept)
     kinds = {kind for _, kind, _ in steps}
     assert "aws:ec2/instance:Instance" in kinds

@@ -18,7 +18,7 @@ def second_phase(stack: Stack) -> None:
 
 
 def test_first_phase_previews_everything_but_the_workload(stack: Stack) -> None:
-    steps = stack.steps()
+    steps = stack.plan().steps
     assert {op for op, _, _ in steps} == {"create"}
     kinds = {kind for _, kind, _ in steps}
     assert SERVICE not in kinds
@@ -27,7 +27,7 @@ def test_first_phase_previews_everything_but_the_workload(stack: Stack) -> None:
 
 def test_the_engine_plans_what_the_golden_list_says(stack: Stack) -> None:
     second_phase(stack)
-    planned = [(kind, name) for _, kind, name in short(stack.steps()) if not kind.startswith("rag-platform:")]
+    planned = [(kind, name) for _, kind, name in short(stack.plan().steps) if not kind.startswith("rag-platform:")]
     lines = sorted(f"{kind} {name}" for kind, name in planned)
     golden = sorted(
         line.replace(" rag-platform-dev-", " ") for line in (GOLDEN / "ecs-dev.txt").read_text().splitlines()

@@ -17,7 +17,8 @@ def planned(stack: Stack) -> dict[str, set[Step]]:
     """What the engine would do for each edit alone."""
     edits = {**{name: values for name, (values, _) in EDITS.items()}, "network": THIRD_ZONE}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(edits, map(short, pool.map(stack.what_if, edits.values())), strict=True))
+        plans = pool.map(stack.what_if, edits.values())
+        return {edit: short(plan.steps) for edit, plan in zip(edits, plans, strict=True)}
 
 
 @pytest.mark.parametrize("edit", EDITS)
