@@ -130,6 +130,10 @@ diagram: $(READY) ## draw the ECS topology into docs/topologies.md
 bench: $(READY) ## paired benchmarks, JSON into bench/results
 	@$(ACTIVATE) && python bench/run.py
 
+.PHONY: bench-load
+bench-load: $(READY) ## the load table alone (20 minutes); fails where a goal is missed
+	@$(ACTIVATE) && python bench/run.py load --strict
+
 .PHONY: locks
 locks: ## resolve the dependencies again
 	@uv=.venv/bin/uv; \

@@ -1,9 +1,9 @@
 """Run the benches and print their figures beside their goals.
 
-    python bench/run.py [NAME ...]
+    python bench/run.py [NAME ...] [--strict]
 
-Each report goes to bench/results/NAME.json. A missed goal is printed, and no failure: the exit code is 1 only where a
-bench itself failed.
+Each report goes to bench/results/NAME.json. A missed goal is printed, and no failure unless --strict says so: the exit
+code is 1 only where a bench itself failed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from figures import Report, Skipped
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("cli", "coldstart", "cost", "edge", "embed", "memory", "overhead", "peers", "retrieval", "tokens")
+BENCHES = ("cli", "coldstart", "cost", "edge", "embed", "load", "memory", "overhead", "peers", "retrieval", "tokens")
 RESULTS = Path(__file__).with_name("results")
 VERDICTS = {True: "[green]yes[/]", False: "[bold red]NO[/]", None: ""}
 
@@ -27,7 +27,10 @@ VERDICTS = {True: "[green]yes[/]", False: "[bold red]NO[/]", None: ""}
 def main() -> int:
     parser = argparse.ArgumentParser(description="Paired benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(BENCHES)}; default: all")
-    names = parser.parse_args().names or BENCHES
+    parser.add_argument("--strict", action="store_true", help="exit 1 where a goal is missed or a bench was skipped")
+    parser.add_argument("--soak-minutes", type=float, default=10.0, help="of the bench load; default: %(default)g")
+    options = parser.parse_args()
+    names = options.names or BENCHES
     if unknown := set(names) - set(BENCHES):
         parser.error(f"no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     talk = Console(stderr=True)
@@ -35,15 +38,17 @@ def main() -> int:
     reports: dict[str, Report] = {}
     for name in names:
         talk.print(f"{name} ...")
-        reports[name] = _run(name)
+        reports[name] = _run(name, {"soak_minutes": options.soak_minutes} if name == "load" else {})
         (RESULTS / f"{name}.json").write_text(json.dumps(reports[name], indent=2) + "\n", encoding="utf-8")
-    _print(reports)
-    return int(any("failed" in report for report in reports.values()))
+    missed = _print(reports)
+    failed = any("failed" in report for report in reports.values())
+    skipped = any("skipped" in report for report in reports.values())
+    return int(failed or (options.strict and (missed > 0 or skipped)))
 
 
-def _run(name: str) -> Report:
+def _run(name: str, options: dict[str, float]) -> Report:
     try:
-        report: Report = importlib.import_module(name).run()
+        report: Report = importlib.import_module(name).run(**options)
     except Skipped as exc:
         return {"skipped": str(exc)}
     except Exception as exc:  # noqa: BLE001 - the other benches still have their say
@@ -52,7 +57,8 @@ def _run(name: str) -> Report:
     return report
 
 
-def _print(reports: dict[str, Report]) -> None:
+def _print(reports: dict[str, Report]) -> int:
+    """Print all figures; how many goals were missed."""
     table = Table("bench", "figure", "value", "unit", "goal", "met")
     for name, report in reports.items():
         for figure in report.get("figures", ()):
@@ -71,6 +77,7 @@ def _print(reports: dict[str, Report]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(f"{len(missed)} goal(s) missed" if missed else "every goal met")
+    return len(missed)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Caller: TypeAlias = tuple[str | None, dict[str, str]]  # a key's name, and the headers that carry it
 JSON = {"Content-Type": "application/json"}
-READ_BUFFER_BYTES = 4096  # of a slow reader: beyond this the socket's own buffer fills, and the server feels it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Plan:
 async def drive(plan: Plan) -> Record:
     """Run the whole schedule and wait for the last answer; bounded by the schedule and one request's timeout."""
     record = Record.lasting(plan.schedule.seconds)
-    async with _session(plan) as session:
+    async with _session() as session:
         run = _Run(plan, session, record)
         async with asyncio.TaskGroup() as requests:
             for at_s in plan.schedule.times():
@@ -61,13 +60,12 @@ async def drive(plan: Plan) -> Record:
     return record
 
 
-def _session(plan: Plan) -> aiohttp.ClientSession:
+def _session() -> aiohttp.ClientSession:
     # aiohttp and not httpx, whose pool walks over all connections for each request (docs/decisions/0022 has figures).
     return aiohttp.ClientSession(
         headers=JSON,
         connector=aiohttp.TCPConnector(limit=0),
         timeout=aiohttp.ClientTimeout(total=None),  # Asking.timeout_s is the only one
-        read_bufsize=READ_BUFFER_BYTES if plan.asking.pause_s else 2**16,
     )
 
 

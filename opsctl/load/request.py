@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 
@@ -23,18 +23,22 @@ class Asking:
 
     Attributes:
         path: of the service.
+        method: GET sends no query.
         stream: ask for server-sent events.
         pause_s: how long a slow reader of a stream waits after each event.
         timeout_s: of one request in all.
     """
 
     path: str = "/rag"
+    method: Literal["GET", "POST"] = "POST"
     stream: bool = False
     pause_s: float = 0.0
     timeout_s: float = 30.0
 
-    def body(self, query: str) -> bytes:
+    def body(self, query: str) -> bytes | None:
         """The request's JSON."""
+        if self.method == "GET":
+            return None
         return json.dumps({"query": query, "stream": True} if self.stream else {"query": query}).encode()
 
 
@@ -45,7 +49,9 @@ async def ask(
     try:
         async with (
             asyncio.timeout(asking.timeout_s),
-            session.post(url, data=asking.body(query), headers=headers, allow_redirects=False) as response,
+            session.request(
+                asking.method, url, data=asking.body(query), headers=headers, allow_redirects=False
+            ) as response,
         ):
             if response.status != OK_STATUS:
                 await response.read()
@@ -57,13 +63,12 @@ async def ask(
         return Ending(Outcome.CONNECT_ERROR)
     except (aiohttp.ClientError, OSError):
         return Ending(Outcome.CUT)
+    except ValueError:  # an answer that is no JSON
+        return Ending(Outcome.OTHER)
 
 
 async def _whole(response: aiohttp.ClientResponse) -> Ending:
-    try:
-        return of_answer(json.loads(await response.read()))
-    except ValueError:
-        return Ending(Outcome.OTHER)
+    return of_answer(json.loads(await response.read()))
 
 
 async def _streamed(response: aiohttp.ClientResponse, pause_s: float) -> Ending:

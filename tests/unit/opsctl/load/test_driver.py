@@ -60,6 +60,11 @@ def streaming(*events: tuple[str, Any]) -> Any:
     return app
 
 
+async def no_json(scope: Any, receive: Any, send: Send) -> None:
+    await start(send, 200, "text/html")
+    await send({"type": "http.response.body", "body": b"<html>"})
+
+
 async def cut(scope: Any, receive: Any, send: Send) -> None:
     await start(send, 200, content_length="100")
     await send({"type": "http.response.body", "body": b"{", "more_body": True})
@@ -79,6 +84,7 @@ async def hang(scope: Any, receive: Any, send: Send) -> None:
         (answering(503), Outcome.OVERLOADED),
         (answering(500), Outcome.OTHER),
         (answering(302, location="/elsewhere"), Outcome.OTHER),
+        (no_json, Outcome.OTHER),
         (cut, Outcome.CUT),
     ],
 )
