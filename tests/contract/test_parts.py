@@ -57,6 +57,7 @@ async def test_every_networked_backend_opens_answers_and_closes(
             assert len(await parts.reranker.score("a", ["b", "c"])) == 2
             assert parts.fallback is not None
             assert parts.fallback.model_id == "twin"
+            assert set(parts.breakers) == {"qdrant", "mongo", "query-model", "generator", "fallback", "redis"}
 
 
 async def test_without_settings_no_optional_backend_is_opened() -> None:

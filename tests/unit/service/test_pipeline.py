@@ -214,3 +214,9 @@ async def test_a_question_that_fits_no_model_is_refused_before_the_query_model_i
     with pytest.raises(BadRequest, match="shorten the query"):
         await ask(pipe, Question("word " * 300, 3))
     assert query_model.calls == 0
+
+
+async def test_a_model_that_does_not_begin_is_given_up_before_the_deadline() -> None:
+    impatient = SETTINGS.model_copy(update={"first_token_timeout_s": 0.05})
+    with pytest.raises(StageUnavailable, match=r"generation: no answer within 0\.05 s"):
+        await ask(pipeline(impatient, generator=FakeGenerator(delay_s=0.5)))
