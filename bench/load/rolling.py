@@ -74,7 +74,19 @@ class Balancer:
         return Service(f"http://127.0.0.1:{self.port}", self.process)
 
 
-def measure(bundle: Path, model: Model, held: float) -> list[Figure]:
+def nginx() -> str:
+    """The program.
+
+    Raises:
+        Skipped: it is not installed.
+    """
+    binary = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if binary is None:
+        raise Skipped("nginx is not installed: apt-get install nginx-light")
+    return binary
+
+
+def measure(nginx: str, bundle: Path, model: Model, held: float) -> list[Figure]:
     """SIGTERM to one replica, a new one in its place, then the same with the other, under steady load."""
     rate = SHARE * held
     schedule = Schedule(phases=(Phase(name="soak", per_s=rate, seconds=1.05 * LEAST_REQUESTS / rate),))
@@ -82,7 +94,7 @@ def measure(bundle: Path, model: Model, held: float) -> list[Figure]:
     with ExitStack() as stack:
         replicas = [stack.enter_context(ExitStack()) for _ in range(REPLICAS)]
         ports = [_start(replica, bundle, model) for replica in replicas]
-        balancer = stack.enter_context(_nginx(ports))
+        balancer = stack.enter_context(_running(nginx, ports))
 
         def roll() -> None:
             for replica, port in zip(replicas, ports.copy(), strict=True):
@@ -119,10 +131,7 @@ def _withdraw(balancer: Balancer, port: int) -> None:
 
 
 @contextmanager
-def _nginx(replicas: list[int]) -> Iterator[Balancer]:
-    binary = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if binary is None:
-        raise Skipped("nginx is not installed: apt-get install nginx-light")
+def _running(binary: str, replicas: list[int]) -> Iterator[Balancer]:
     with TemporaryDirectory(prefix="rag-nginx-") as folder:
         balancer = Balancer(Path(folder), free_port(), replicas.copy())
         balancer.route()
