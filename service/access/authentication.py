@@ -46,7 +46,8 @@ class ApiKeys:
     async def caller(self, headers: Headers) -> Caller:
         """Whose key is presented."""
         key = presented(headers)
-        known = self._book.value.caller(key) if len(key) <= LONGEST_KEY_BYTES else None
+        book = await self._book.current()
+        known = book.caller(key) if len(key) <= LONGEST_KEY_BYTES else None
         if known is None:
             raise Unauthenticated("the API key is not known here, or no longer; ask the operator for another")
         return known

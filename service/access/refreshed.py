@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Generic, TypeVar
@@ -12,35 +13,64 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+MISSED = 2  # intervals without a try: the process stood still
+
 
 class Refreshed(Generic[T]):
     """The newest value that could be read."""
 
-    def __init__(self, value: T) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[T]],
+        value: T,
+        *,
+        every_s: float,
+        what: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.value = value
+        self._read = read
+        self._every_s = every_s
+        self._what = what
+        self._clock = clock
+        self._tried = clock()
+
+    async def current(self) -> T:
+        """The value; where the process stood still, as Lambda's do between requests, it is read again first.
+
+        The wall clock tells that: the monotonic one may stand still with the process.
+        """
+        if self._clock() - self._tried > MISSED * self._every_s:
+            await self.again()
+        return self.value
+
+    async def again(self) -> None:
+        """Read; the last good value holds where that fails."""
+        self._tried = self._clock()
+        try:
+            self.value = await self._read()
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it must end neither rotation nor a request
+            log.warning("%s can't be read, the last good one holds: %s", self._what, exc)
+
+    async def keep(self) -> None:
+        """Read for ever."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.again()
 
 
 @asynccontextmanager
 async def refreshed(read: Callable[[], Awaitable[T]], *, every_s: float, what: str) -> AsyncIterator[Refreshed[T]]:
-    """Read once, and again every `every_s` seconds while the block runs; the last good value holds.
+    """Read once, and again every `every_s` seconds while the block runs.
 
     Raises:
         Exception: what the first `read` raises.
     """
-    current = Refreshed(await read())
-    reading = asyncio.create_task(_keep_reading(current, read, every_s, what))
+    current = Refreshed(read, await read(), every_s=every_s, what=what)
+    reading = asyncio.create_task(current.keep())
     try:
         yield current
     finally:
         reading.cancel()
         with suppress(asyncio.CancelledError):
             await reading
-
-
-async def _keep_reading(current: Refreshed[T], read: Callable[[], Awaitable[T]], every_s: float, what: str) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        try:
-            current.value = await read()
-        except Exception as exc:  # noqa: BLE001 - whatever it is, an end of this task would stop rotation silently
-            log.warning("%s can't be read, the last good one holds: %s", what, exc)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.access.refreshed import refreshed
+from service.access.refreshed import Refreshed, refreshed
 
 SOON_S = 0.005
 PATIENCE_S = 10.0
@@ -66,3 +66,21 @@ async def test_nothing_is_read_once_the_block_is_left() -> None:
     reads = source.reads
     await asyncio.sleep(10 * SOON_S)
     assert source.reads == reads
+
+
+async def test_a_process_that_stood_still_reads_before_it_answers_and_one_that_did_not_never_waits() -> None:
+    now, source = 1000.0, Source("revoked since")
+    kept = Refreshed(source.read, "old", every_s=60, what="the value", clock=lambda: now)
+    now += 100
+    assert (await kept.current(), source.reads) == ("old", 0)
+    now += 3600  # frozen for an hour; the timer of the background task was frozen with it
+    assert await kept.current() == "revoked since"
+    assert (await kept.current(), source.reads) == ("revoked since", 1)
+
+
+async def test_a_source_that_is_down_is_asked_once_after_a_standstill_and_not_by_every_request() -> None:
+    now, source = 1000.0, Source(OSError("down"))
+    kept = Refreshed(source.read, "old", every_s=60, what="the value", clock=lambda: now)
+    now += 3600
+    assert [await kept.current() for _ in range(5)] == ["old"] * 5
+    assert source.reads == 1
