@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from opsctl.endpoint.build import endpoint_spec, ownership
+from opsctl.endpoint.chat_template import template_environment
 from opsctl.endpoint.consent import ask
 from opsctl.endpoint.holder import is_gone, this_process
 from opsctl.endpoint.images import image_for
 from opsctl.endpoint.lock import Lock
+from opsctl.endpoint.model_card import known_card
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.progress import watching
 from opsctl.endpoint.run import EndpointRun, Options
 from opsctl.endpoint.spec import BucketModel
 from opsctl.errors import NotDeployed, NotUsable
-from opsctl.model.copies import newest_copy
 from opsctl.stack import Delivery, read_delivery
 from opsctl.stack_config import read_stack_config
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from infra.config import StackConfig
+    from opsctl.endpoint.model_card import ModelCard
     from opsctl.endpoint.spec import EndpointSpec
     from opsctl.project import Project
 
@@ -85,19 +87,21 @@ class StackTarget:
                 f"the endpoint of stack '{self.stack}' is '{asked}', not '{name}'",
                 next_step=f"leave the name out, or `pulumi config set --path generation.endpoint {name}`",
             )
-        asking = self.cfg.generation
+        asking, card = self.cfg.generation, self._card()
         image = image_for(asking.engine, self.region, asking.instance_type, image_uri)
-        return endpoint_spec(self.cfg, self.delivery, image.uri, self._copied(asking.model))
+        copy = card.copy if card else None
+        source = BucketModel(copy.model, f"s3://{self.bucket}/{copy.prefix}") if copy else None
+        environment = template_environment(asking.engine, has_template=card.has_template if card else None)
+        return replace(endpoint_spec(self.cfg, self.delivery, image.uri, source), environment=environment)
 
-    def _copied(self, model: str | None) -> BucketModel | None:
-        """The newest copy of the model in the stack's bucket, which is preferred to the hub."""
-        given = self.delivery.endpoint
+    def _card(self) -> ModelCard | None:
+        """What the stack's bucket, or a table, knows of the model; the hub isn't asked for every run."""
+        given, model = self.delivery.endpoint, self.cfg.generation.model
         if model is None or given is None or given.bucket is None:
             return None  # what is missing is said by whoever builds the spec
         from opsctl.aws.weights import WeightsBucket  # noqa: PLC0415 - boto3 is paid when it is needed
 
-        copy = newest_copy(WeightsBucket.open(given.bucket, self.region), model)
-        return BucketModel(model, f"s3://{given.bucket}/{copy.prefix}") if copy else None
+        return known_card(model, WeightsBucket.open(given.bucket, self.region))
 
 
 def open_stack(project: Project, stack: str, environ: Mapping[str, str]) -> StackTarget:

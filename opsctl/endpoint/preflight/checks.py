@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from opsctl.endpoint.chat_template import TEMPLATE_FLAG
 from opsctl.endpoint.fit import fit
 from opsctl.endpoint.preflight.bill import bill
 from opsctl.endpoint.spec import Classic, HubModel
@@ -40,6 +41,7 @@ def judge(spec: EndpointSpec, facts: Facts, strategy: Strategy) -> tuple[Check, 
         quota(spec, facts, strategy),
         gpu(spec, facts),
         weights(spec, facts),
+        prompt(spec, facts),
         role(spec, facts),
         bucket(facts),
         key(facts),
@@ -144,6 +146,20 @@ def weights(spec: EndpointSpec, facts: Facts) -> Check:
         "pulled from the hub at each start",
         f"for repeatable, faster starts: `opsctl model upload --stack {spec.stack} {spec.source.model}`",
     )
+
+
+def prompt(spec: EndpointSpec, facts: Facts) -> Check:
+    """A chat can be made a prompt: vLLM refuses every request to a model without a template."""
+    if spec.engine == "tgi" or TEMPLATE_FLAG in dict(spec.environment):
+        return Check("prompt", "ok", "in the Alpaca form")
+    if isinstance(facts.card, OpsctlError):
+        return _unknown("prompt", facts.card)
+    if facts.card.has_template is None:
+        return Check("prompt", "unknown", "whether the model has a chat template could not be read")
+    if facts.card.has_template:
+        return Check("prompt", "ok", "by the model's own chat template")
+    fix = f"`opsctl model upload --stack {spec.stack} {spec.source.model}`: a copy is served in the Alpaca form"
+    return Check("prompt", "failed", "the model has no chat template", fix)
 
 
 def role(spec: EndpointSpec, facts: Facts) -> Check:

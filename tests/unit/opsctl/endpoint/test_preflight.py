@@ -10,6 +10,7 @@ import pytest
 
 from opsctl.cost.catalog import Price
 from opsctl.endpoint.architecture import architecture
+from opsctl.endpoint.chat_template import template_environment
 from opsctl.endpoint.model_card import ModelCard, read_model_card
 from opsctl.endpoint.preflight.bill import bill
 from opsctl.endpoint.preflight.checks import Check, judge, peak_instances
@@ -25,7 +26,7 @@ from tests.unit.opsctl.endpoint.specs import ASLEEP, CLASSIC
 from tests.unit.opsctl.endpoint.test_fit import LLAMA_8B, LLAMA_70B
 
 MODEL = CLASSIC.source.model
-CARD = ModelCard(MODEL, "the table", architecture(MODEL, LLAMA_8B))
+CARD = ModelCard(MODEL, "the table", architecture(MODEL, LLAMA_8B), has_template=True)
 PRICE = Price(unit="hour", usd=Decimal("1.58"), as_of=date(2026, 1, 22), confidence="C", source="a test")
 GOOD = Facts(
     caller=Caller("123456789012", "arn:aws:iam::123456789012:user/ada"),
@@ -66,6 +67,9 @@ FAILURES = [
     ("gpu", {"card": REFUSED}, "unknown", "AccessDenied", "allow it"),
     ("weights", {"card": ModelCard("m", "hub", problem=GATED)}, "failed", "gated", f"model upload --stack dev {MODEL}"),
     ("weights", {"card": ModelCard("m", "hub", problem=REFUSED)}, "unknown", "not reached", "allow it"),
+    ("prompt", {"card": replace(CARD, has_template=False)}, "failed", "no chat template", "opsctl model upload"),
+    ("prompt", {"card": replace(CARD, has_template=None)}, "unknown", "could not be read", ""),
+    ("prompt", {"card": REFUSED}, "unknown", "AccessDenied", "allow it"),
     ("role", {"role": Role(trusts_sagemaker=False, passable=True)}, "failed", "doesn't trust", "pulumi up --stack dev"),
     ("role", {"role": Role(trusts_sagemaker=True, passable=False)}, "failed", "may not pass", "iam:PassRole"),
     ("role", {"role": Role(trusts_sagemaker=True, passable=None)}, "unknown", "IAM would not say", ""),
@@ -158,6 +162,28 @@ def test_a_card_is_read_from_the_copy_then_the_table_then_the_hub() -> None:
         gated = read_model_card("acme/tiny", Bucket(), Hub(hub.url))
     assert gated.architecture is None
     assert "gated" in str(gated.problem)
+
+
+def test_a_model_without_a_template_is_spoken_to_in_the_alpaca_form() -> None:
+    bare = {"card": replace(CARD, has_template=False)}
+    told = replace(CLASSIC, environment=template_environment("vllm", has_template=False))
+    assert checked(told, **bare)["prompt"].status == "ok"
+    assert checked(replace(CLASSIC, engine="tgi"), **bare)["prompt"].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("files", "has_template"),
+    [
+        ({}, False),
+        ({"tokenizer_config.json": b'{"eos_token": "x"}'}, False),
+        ({"tokenizer_config.json": b'{"chat_template": "{{ x }}"}'}, True),
+        ({"tokenizer_config.json": b"no JSON", "chat_template.jinja": b"{{ x }}"}, True),
+    ],
+)
+def test_a_template_is_found_where_publishers_put_it(files: dict[str, bytes], *, has_template: bool) -> None:
+    files = {"config.json": json.dumps(LLAMA_8B).encode(), **files}
+    with model_hub("acme/tiny", files) as hub:
+        assert read_model_card("acme/tiny", Bucket(), Hub(hub.url)).has_template is has_template
 
 
 def test_weights_in_the_bucket_need_no_hub() -> None:
