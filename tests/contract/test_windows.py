@@ -113,17 +113,14 @@ class TestRedis(WindowsContract):
                 await accounts[1].reserve(Decimal("0.0000001"))
 
     async def test_nothing_is_left_of_a_window_that_is_over(self, redis: Running) -> None:
-        mine = window(3, span_s=0.3)
+        mine = window(3)
         async with aclosing(shared(redis.port)) as windows, Redis(port=redis.port) as client:
             await windows.take(mine, 1)
-            name = PREFIX + mine.key
-            assert 0 < await client.pttl(name) <= 310
-            async with asyncio.timeout(PATIENCE_S):
-                while await client.exists(name):
-                    await asyncio.sleep(0.05)
+            left_ms = await client.pttl(PREFIX + mine.key)
+        assert 3600_000 < left_ms <= 3600_000 + 2 * 60_000
 
     async def test_what_was_taken_frees_itself_in_the_servers_time(self, redis: Running) -> None:
-        mine = window(1, span_s=0.6)
+        mine = window(1, span_s=2.0)
         async with aclosing(shared(redis.port)) as windows:
             assert (await windows.take(mine, 1)).fits
             wait_s = (await windows.take(mine, 1)).wait_s
