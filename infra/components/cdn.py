@@ -16,6 +16,13 @@ NEVER_CACHED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's managed policy Ca
 CACHED = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # AWS's managed policy CachingOptimized
 WHOLE_REQUEST = "216adef6-5c7f-47e4-b989-5492eafa07d3"  # AWS's managed policy AllViewer: Host and Authorization too
 EDGE_ADDRESSES = "com.amazonaws.global.cloudfront.origin-facing"
+CALLER_HEADER = "x-caller-address"
+# X-Forwarded-For begins with whatever the caller wrote there; this header is overwritten at the edge.
+NAME_THE_CALLER = f"""function handler(event) {{
+  event.request.headers["{CALLER_HEADER}"] = {{value: event.viewer.ip}};
+  return event.request;
+}}
+"""
 STATIC = ("/docs", "/openapi.json")
 ORIGIN = "front"
 
@@ -46,8 +53,8 @@ def edge_addresses(parent: pulumi.Resource) -> pulumi.Output[str]:
     return identity
 
 
-def behaviour(*, cached: bool) -> dict[str, Any]:
-    """How a path is answered."""
+def behaviour(names_caller: pulumi.Input[str], *, cached: bool) -> dict[str, Any]:
+    """How a path is answered; `names_caller` is the ARN of the function that says who asks."""
     methods = ["GET", "HEAD"] if cached else ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"]
     return {
         "target_origin_id": ORIGIN,
@@ -56,6 +63,7 @@ def behaviour(*, cached: bool) -> dict[str, Any]:
         "cached_methods": ["GET", "HEAD"],
         "cache_policy_id": CACHED if cached else NEVER_CACHED,
         "origin_request_policy_id": WHOLE_REQUEST,
+        "function_associations": [{"event_type": "viewer-request", "function_arn": names_caller}],
         "compress": cached,  # compressing a stream of events would hold it back
     }
 
@@ -68,6 +76,7 @@ class Cdn(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: CdnArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rag-platform:component:Cdn", name, None, opts)
+        names_caller = self._function(name)
         made = aws.cloudfront.Distribution(
             f"{name}-cdn",
             enabled=True,
@@ -89,8 +98,8 @@ class Cdn(pulumi.ComponentResource):
                     },
                 }
             ],
-            default_cache_behavior=behaviour(cached=False),
-            ordered_cache_behaviors=[{"path_pattern": path, **behaviour(cached=True)} for path in STATIC]
+            default_cache_behavior=behaviour(names_caller, cached=False),
+            ordered_cache_behaviors=[{"path_pattern": path, **behaviour(names_caller, cached=True)} for path in STATIC]
             if args.docs
             else [],
             restrictions={"geo_restriction": {"restriction_type": "none"}},
@@ -103,6 +112,19 @@ class Cdn(pulumi.ComponentResource):
         )
         self.dns_name, self.zone_id = made.domain_name, made.hosted_zone_id
         self.register_outputs({"dnsName": self.dns_name})
+
+    def _function(self, name: str) -> pulumi.Output[str]:
+        """What runs at the edge before a request is passed on."""
+        function = aws.cloudfront.Function(
+            f"{name}-caller",
+            runtime="cloudfront-js-2.0",
+            comment="Says who asks, for the firewall's rate",
+            code=NAME_THE_CALLER,
+            publish=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        arn: pulumi.Output[str] = function.arn
+        return arn
 
     def _certificate(self, name: str, args: CdnArgs) -> pulumi.Output[str]:
         """The same name, proven by the same record, in CloudFront's home region."""

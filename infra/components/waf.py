@@ -31,22 +31,22 @@ class WafArgs:
 
     Attributes:
         requests_per_5_minutes: limit per client address.
-        behind_cdn: the client's address is in X-Forwarded-For then.
+        caller_header: where the client's address is, behind a CDN; None takes the connection's.
         key_arn: encrypts the log of blocked requests.
         log_retention_days: how long it is kept.
     """
 
     requests_per_5_minutes: int
-    behind_cdn: bool
+    caller_header: str | None
     key_arn: pulumi.Input[str]
     log_retention_days: int
 
 
-def rules(requests_per_5_minutes: int, *, behind_cdn: bool = False) -> list[dict[str, Any]]:
+def rules(requests_per_5_minutes: int, caller_header: str | None = None) -> list[dict[str, Any]]:
     """The rules in order of evaluation."""
     counted: dict[str, Any] = {"limit": requests_per_5_minutes, "aggregate_key_type": "IP"}
-    if behind_cdn:
-        forwarded = {"header_name": "X-Forwarded-For", "fallback_behavior": "MATCH"}
+    if caller_header is not None:
+        forwarded = {"header_name": caller_header, "fallback_behavior": "MATCH"}  # nobody without it
         counted |= {"aggregate_key_type": "FORWARDED_IP", "forwarded_ip_config": forwarded}
     rate = {
         "name": "rate",
@@ -89,7 +89,7 @@ class Waf(pulumi.ComponentResource):
             scope="REGIONAL",
             description=f"Front of the stack {site.stack}",
             default_action={"allow": {}},
-            rules=rules(args.requests_per_5_minutes, behind_cdn=args.behind_cdn),
+            rules=rules(args.requests_per_5_minutes, args.caller_header),
             visibility_config=_visible("all"),
             opts=child,
         )

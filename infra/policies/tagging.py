@@ -16,6 +16,7 @@ UNTAGGED = {  # types of the stacks here that AWS gives no tags
     "aws:appautoscaling/scheduledAction:ScheduledAction",
     "aws:acm/certificateValidation:CertificateValidation",
     "aws:autoscaling/group:Group",
+    "aws:cloudfront/function:Function",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",

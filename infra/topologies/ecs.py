@@ -12,7 +12,7 @@ import pulumi
 
 from infra.components import api_keys, container, ecs_task, firewall, foundation
 from infra.components.alarms import AlarmArgs, ServiceAlarms
-from infra.components.cdn import Cdn, CdnArgs, edge_addresses
+from infra.components.cdn import CALLER_HEADER, Cdn, CdnArgs, edge_addresses
 from infra.components.ecs_cluster import ClusterArgs, EcsCluster
 from infra.components.ecs_service import EcsService, RolesArgs, ServiceArgs, TaskRoles
 from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerArgs
@@ -73,7 +73,7 @@ class EcsTopology(pulumi.ComponentResource):
         if cfg.access.waf:
             limits = WafArgs(
                 requests_per_5_minutes=cfg.access.waf_requests_per_5_minutes,
-                behind_cdn=cfg.cdn,
+                caller_header=CALLER_HEADER if cfg.cdn else None,
                 key_arn=base.key_arn,
                 log_retention_days=cfg.monitoring.log_retention_days,
             )

@@ -287,7 +287,10 @@ def test_behind_a_cdn_only_its_addresses_reach_the_front_door() -> None:
     assert distribution["origins"][0]["customOriginConfig"]["originProtocolPolicy"] == "https-only"
     assert "orderedCacheBehaviors" not in distribution or distribution["orderedCacheBehaviors"] == []
     rate = declared.one("webAcl:WebAcl").inputs["rules"][0]["statement"]["rateBasedStatement"]
-    assert rate["aggregateKeyType"] == "FORWARDED_IP"
+    assert (rate["aggregateKeyType"], rate["forwardedIpConfig"]["headerName"]) == ("FORWARDED_IP", "x-caller-address")
+    function = declared.one("cloudfront/function:Function").inputs
+    assert 'headers["x-caller-address"] = {value: event.viewer.ip}' in function["code"]
+    assert distribution["defaultCacheBehavior"]["functionAssociations"][0]["eventType"] == "viewer-request"
     assert declared.one("route53/record:Record", "address").inputs["aliases"][0]["zoneId"] == "Z0CF"
 
 

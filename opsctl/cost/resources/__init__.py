@@ -34,6 +34,7 @@ PRICED: dict[str, Pricer] = {
 
 UNSUPPORTED: dict[str, str] = {
     "aws:cloudfront/distribution:Distribution": "requests and egress of CloudFront are not in the catalog",
+    "aws:cloudfront/function:Function": "invocations of CloudFront's functions are not in the catalog",
 }
 
 FREE = frozenset(
