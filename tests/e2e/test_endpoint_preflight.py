@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from opsctl.cli import main
+from opsctl.endpoint.chat_template import template_environment
 from opsctl.endpoint.preflight.checks import Check
 from opsctl.endpoint.preflight.facts import Quota
 from opsctl.endpoint.preflight.run import preflight
@@ -40,6 +41,7 @@ def spec(cloud: None) -> EndpointSpec:
         endpoint=f"twin-{uuid.uuid4().hex[:8]}",
         role_arn=role["Role"]["Arn"],
         key_arn=kms.create_key()["KeyMetadata"]["Arn"],
+        environment=template_environment("vllm", has_template=False),
     )
 
 
