@@ -5,6 +5,7 @@ All are coroutines, although none waits: FastAPI runs a plain function in a work
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -51,10 +52,12 @@ async def _call(request: Request) -> Call:
     """One dependency in place of four: resolving one costs more than what any of them does."""
     state = await _state(request)  # one that drains still answers who comes: nothing is cut
     caller: Caller = request.scope["caller"]
+    seen = exchange(request)
+    arrived = time.monotonic() - (time.perf_counter() - seen.started)  # a slow body is on its sender's time
     return Call(
         state,
-        Deadline(state.settings.deadline_s),
-        exchange(request),
+        Deadline(state.settings.deadline_s, arrived),
+        seen,
         caller.name,
         state.access.spending.account(caller),
     )

@@ -10,9 +10,10 @@ import asyncio
 import hashlib
 import json
 import unicodedata
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -121,23 +122,23 @@ class Answers:
         """A kept answer; else the key, and whether the cache failed. The lock is held on return, in `stack`."""
         key = ""
         try:
-            version = await self._cached(deadline, self._parts.store.version())
+            version = await self._cached(deadline, self._parts.store.version)
             key = cache_key(question, version, self._basis + "".join(self._switches.now().off()))
-            kept = _parse(await self._cached(deadline, cache.get(key)))
+            kept = _parse(await self._cached(deadline, partial(cache.get, key)))
             until = deadline.leaving(RESERVE)
             while kept is None and until.remaining_s() > 0:
                 lock = cache.lock(key, ttl_s=deadline.remaining_s())
                 with trace.held_up():
-                    mine = await within(until, stack.enter_async_context(lock), stage=STAGE)
+                    mine = await within(until, partial(stack.enter_async_context, lock), stage=STAGE)
                 if mine:
                     break
                 # Whoever held it is done; where no answer was kept, the next one tries, and one at a time.
-                kept = _parse(await self._cached(deadline, cache.get(key)))
+                kept = _parse(await self._cached(deadline, partial(cache.get, key)))
         except RagError:
             return None, key, True
         return kept, key, False
 
-    async def _cached(self, deadline: Deadline, work: Awaitable[T]) -> T:
+    async def _cached(self, deadline: Deadline, work: Callable[[], Awaitable[T]]) -> T:
         return await within(deadline, work, stage=STAGE, limit_s=CACHE_S)
 
     async def _keep(self, cache: Cache, key: str, answer: Answer) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -57,9 +57,13 @@ class ModelAnswerer:
 
     async def too_long(self, question: Question, deadline: Deadline) -> str | None:
         """Counted by the model's own tokenizer; a model that can't be asked says so when it is to answer."""
-        counting = prompt.too_long(question.text, self._generator, max_tokens=self._longest(question))
+        longest, limit_s = self._longest(question), self._budget.first_token_s
+
+        def counting() -> Awaitable[str | None]:
+            return prompt.too_long(question.text, self._generator, max_tokens=longest)
+
         try:
-            return await within(deadline, counting, stage=STAGE, limit_s=self._budget.first_token_s)
+            return await within(deadline, counting, stage=STAGE, limit_s=limit_s)
         except RagError:
             return None
 
@@ -75,8 +79,12 @@ class ModelAnswerer:
         """
         max_tokens = self._longest(question)
         with trace.timing(STAGE):
-            building = prompt.build(question.text, hits, self._generator, max_tokens=max_tokens)
-            built = await within(deadline, building, stage=STAGE, limit_s=self._budget.first_token_s)
+            built = await within(
+                deadline,
+                lambda: prompt.build(question.text, hits, self._generator, max_tokens=max_tokens),
+                stage=STAGE,
+                limit_s=self._budget.first_token_s,
+            )
         trace.model = self._generator.model_id
         yield Found(built.sources)
         guard = Guard(built.sources, built.mark)

@@ -34,8 +34,8 @@ async def best(
         return []
     with trace.timing(STAGE):
         try:
-            scoring = reranker.score(query, [hit.text for hit in hits])
-            scores = await within(deadline, scoring, stage=STAGE, limit_s=limit_s)
+            texts = [hit.text for hit in hits]
+            scores = await within(deadline, lambda: reranker.score(query, texts), stage=STAGE, limit_s=limit_s)
         except RagError:
             trace.degrade(STAGE)
             return list(hits[:top_k])

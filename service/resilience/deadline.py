@@ -37,17 +37,21 @@ class Deadline:
         return Deadline(self.total_s - share * self.remaining_s(), self.started)
 
 
-async def within(deadline: Deadline, work: Awaitable[T], *, stage: str, limit_s: float | None = None) -> T:
-    """Await `work` for at most `limit_s` seconds and never beyond the deadline.
+async def within(
+    deadline: Deadline, work: Callable[[], Awaitable[T]], *, stage: str, limit_s: float | None = None
+) -> T:
+    """Await what `work` begins for at most `limit_s` seconds and never beyond the deadline; after it nothing begins.
 
     Raises:
         DeadlineExceeded: the request's own time ran out.
         StageTimeout: the stage's limit ran out first.
     """
     ending = _Ending.of(deadline, stage, limit_s)
+    if ending.after_s <= 0:
+        raise ending.error()
     try:
         async with asyncio.timeout(ending.after_s):
-            return await work
+            return await work()
     except TimeoutError as exc:
         raise ending.error() from exc
 
@@ -109,6 +113,8 @@ class Waits:
     def _armed(self, limit_s: float) -> asyncio.TimerHandle:
         used_s = time.monotonic() - self._began
         ending = _Ending.of(self._deadline, self._stage, limit_s, used_s=used_s)
+        if ending.after_s <= 0:
+            self._ended = ending.error()
         return asyncio.get_running_loop().call_later(ending.after_s, self._expire, ending)
 
     def _expire(self, ending: _Ending) -> None:

@@ -28,7 +28,8 @@ async def tried(call: Callable[[], Awaitable[T]], deadline: Deadline, *, stage: 
         RagError: of the last try.
         DeadlineExceeded, StageUnavailable: as `within`.
     """
-    return await within(deadline, retried(call, deadline.sooner(limit_s)), stage=stage, limit_s=limit_s)
+    soon = deadline.sooner(limit_s)
+    return await within(deadline, lambda: retried(call, soon), stage=stage, limit_s=limit_s)
 
 
 async def retried(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
@@ -36,7 +37,7 @@ async def retried(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
     async for attempt in stamina.retry_context(
         on=lambda exc: pause_s(exc, deadline),
         attempts=TRIES,
-        timeout=deadline.remaining_s(),
+        timeout=None,  # whoever waits for this limits the time
         wait_initial=PAUSE_S,
         wait_jitter=PAUSE_S,
     ):

@@ -137,6 +137,17 @@ async def test_what_can_be_got_has_a_head(path: str) -> None:
         assert (await http.head(path)).status_code == 200
 
 
+async def test_the_deadline_counts_from_the_requests_first_byte() -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"query": '
+        await asyncio.sleep(0.3)
+        yield b'"x"}'
+
+    async with client(SETTINGS.model_copy(update={"deadline_s": 0.2})) as http:
+        response = await http.post("/rag", content=slow(), headers=JSON)
+    assert (response.status_code, response.json()["title"]) == (503, "Deadline exceeded")
+
+
 async def test_the_longest_legal_query_is_accepted() -> None:
     async with client() as http:
         response = await http.post("/rag", json={"query": "x" * 4000})
