@@ -57,6 +57,8 @@ class ServiceUrl:
             raise failure(STAGE, f"{self._client.base_url}: {type(exc).__name__}", exc) from exc
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise UpstreamThrottled(STAGE, f"{self._client.base_url} limits this key", retry_after_s=_wait_s(response))
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise StageUnavailable(STAGE, f"{self._client.base_url} knows no such key; correct RAG_FALLBACK_API_KEY")
         if response.is_error:
             raise StageUnavailable(STAGE, f"{self._client.base_url} answered {response.status_code}")
         return response

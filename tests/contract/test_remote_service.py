@@ -14,22 +14,13 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
-from service.access.authentication import Nobody
-from service.access.caller import Limits
-from service.access.opening import Access
-from service.access.quotas import Quotas
-from service.access.spend import Spending
-from service.access.windows import LocalWindows
 from service.adapters.service_url import ServiceUrl
-from service.api.state import State
 from service.app import create_app
 from service.errors import StageUnavailable, UpstreamThrottled
 from service.parts import Parts
-from service.rag.cached import Answers
-from service.rag.pipeline import Pipeline
 from service.settings import Settings
-from service.telemetry import Telemetry
 from tests.fakes import FakeEmbedder, FakeGenerator, FakeReranker, FakeStore
+from tests.hashed_keys import hashed, key_book
 from tests.real_processes import HttpServer, serve
 
 SETTINGS = Settings(
@@ -43,16 +34,11 @@ SETTINGS = Settings(
 CONNECTIONS = 4
 
 
-def service(**parts: Any) -> FastAPI:
+@contextmanager
+def service(settings: Settings = SETTINGS, **parts: Any) -> Iterator[HttpServer]:
     known: dict[str, Any] = {"embedder": FakeEmbedder(), "store": FakeStore(), "generator": FakeGenerator()}
-    opened = Parts(**(known | parts))
-    app = create_app(SETTINGS, opened)
-    pipeline = Pipeline(opened, SETTINGS)
-    answers = Answers(pipeline, opened, SETTINGS)
-    windows = LocalWindows()
-    access = Access(Nobody(), Quotas(windows, Limits()), Spending(windows, Limits()))
-    app.state.service = State(SETTINGS, Telemetry(SETTINGS), opened, pipeline, answers, access, ready=True)
-    return app
+    with serve(create_app(settings, Parts(**(known | parts))), lifespan="on") as server:
+        yield server
 
 
 @contextmanager
@@ -84,7 +70,7 @@ async def remote() -> AsyncIterator[Any]:
 
 async def test_another_stacks_answer_comes_whole(remote: Any) -> None:
     store = FakeStore()
-    with serve(service(store=store)) as server:
+    with service(store=store) as server:
         answer = await remote(server.url).ask("What controls processes?", top_k=2, author="ada")
     assert (answer.text, answer.citations) == ("Supervisor controls processes [1].", (1,))
     assert [hit.id for hit in answer.sources] == ["a"]
@@ -94,7 +80,7 @@ async def test_another_stacks_answer_comes_whole(remote: Any) -> None:
 
 async def test_what_it_did_without_is_passed_on(remote: Any) -> None:
     reranker = FakeReranker(error=StageUnavailable("reranking", "down"))
-    with serve(service(reranker=reranker)) as server:
+    with service(reranker=reranker) as server:
         answer = await remote(server.url).ask("x", top_k=1, author=None)
     assert answer.degraded == ("reranking",)
 
@@ -113,6 +99,19 @@ async def test_the_key_is_sent_and_never_shown(remote: Any) -> None:
             await other.ask("x", top_k=1, author=None)
     assert seen == ["Bearer planted-key"]
     assert "planted" not in f"{caught.value} {other!r}"
+
+
+async def test_a_stack_that_asks_for_a_key_is_given_it_and_one_that_does_not_know_it_is_down(
+    remote: Any, tmp_path: Path
+) -> None:
+    book = tmp_path / "keys.json"
+    book.write_text(key_book(hashed("edge", "edge-key")))
+    guarded = SETTINGS.model_copy(update={"auth": "api-keys", "api_keys_from": str(book)})
+    with service(guarded) as server:
+        assert (await remote(server.url, "edge-key").ask("What controls processes?", top_k=1, author=None)).sources
+        for key in ("old-key", None):
+            with pytest.raises(StageUnavailable, match="knows no such key; correct RAG_FALLBACK_API_KEY"):
+                await remote(server.url, key).ask("What controls processes?", top_k=1, author=None)
 
 
 async def test_a_limit_is_passed_on_with_its_wait(remote: Any) -> None:
@@ -135,7 +134,7 @@ async def test_an_address_where_nobody_listens_is_a_stage_that_is_down(remote: A
 
 
 async def test_a_crowd_shares_the_pool(remote: Any) -> None:
-    with serve(service()) as server:
+    with service() as server:
         other = remote(server.url)
         await asyncio.gather(*(other.ask("x", top_k=1, author=None) for _ in range(40)))
         assert 1 <= server.accepted <= CONNECTIONS
