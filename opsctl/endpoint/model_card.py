@@ -70,6 +70,9 @@ def known_card(model: str, bucket: Reader) -> ModelCard | None:
 
 
 def _of_hub(model: str, hub: Hub) -> ModelCard:
+    if model.startswith("s3://"):
+        unread = NotUsable("weights that opsctl didn't copy aren't looked into", next_step="leave room on the GPU")
+        return ModelCard(model, model, problem=unread)
     from opsctl.model.hub import read_small  # noqa: PLC0415 - the hub's client is heavy, and most runs do without
 
     def read(name: str) -> bytes | None:

@@ -121,7 +121,9 @@ def gpu(spec: EndpointSpec, facts: Facts) -> Check:
         f"{need.overhead_gib:.1f} = {need.gib:.1f} of {verdict.usable_gib:.1f} GiB usable"
     )
     if verdict.problem is None:
-        return Check("gpu", "ok", f"{sums}; {verdict.contexts} contexts of {spec.context_tokens} tokens side by side")
+        enough = "" if verdict.smallest == spec.instance_type else f"; {verdict.smallest} would hold it too"
+        beside = f"{verdict.contexts} contexts of {spec.context_tokens} tokens side by side"
+        return Check("gpu", "ok", f"{sums}; {beside}{enough}")
     smaller = f"`pulumi config set --path generation.instanceType {verdict.smallest}`" if verdict.smallest else None
     others = "another generation.quantization or a smaller generation.contextTokens"
     return Check("gpu", "failed", f"{verdict.problem}: {sums}", f"{smaller}, or {others}" if smaller else others)

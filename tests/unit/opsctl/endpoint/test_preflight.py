@@ -98,7 +98,21 @@ def test_a_model_that_does_not_fit_is_given_the_numbers_and_the_smallest_type_th
     assert "weights 131.4 + cache of one context 1.2 + overhead 1.5 = 134.2 of 20.2 GiB usable" in check.evidence
     assert "generation.instanceType ml.g6e.12xlarge" in (check.fix or "")
     fitting = checked()["gpu"]
-    assert "7 contexts of 4096 tokens" in fitting.evidence
+    assert "7 contexts of 4096 tokens side by side; ml.g5.xlarge would hold it too" in fitting.evidence
+
+
+def test_quantisation_lets_the_same_model_fit_a_smaller_gpu() -> None:
+    plain = checked(replace(CLASSIC, instance_type="ml.g4dn.xlarge"))["gpu"]
+    assert plain.status == "failed"
+    awq = ModelCard("m", "hub", architecture("m", LLAMA_8B | {"quantization_config": {"quant_method": "awq"}}))
+    spec = replace(CLASSIC, quantization="awq", instance_type="ml.g4dn.xlarge")
+    assert checked(spec, card=awq)["gpu"].status == "ok"
+    assert "weights 5.4" in checked(spec, card=awq)["gpu"].evidence
+
+
+def test_weights_that_somebody_else_put_into_s3_are_not_looked_into() -> None:
+    card = read_model_card("s3://elsewhere/model", Bucket(), Hub())
+    assert checked(card=card)["gpu"].status == "unknown"
 
 
 def test_a_failed_check_stops_the_run_and_an_unknown_one_does_not() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from opsctl.errors import CheckFailed, CloudRefused, NotUsable
 from opsctl.model.copies import manifest_key, newest_copy
 from opsctl.model.folder import FolderWeights
+from opsctl.model.hub import HubWeights
 from opsctl.model.upload import Part, Upload
 from opsctl.model.weights import WeightFile
+from opsctl.settings import Hub
+from tests.hub_server import model_hub
 
 PART = 1000
 
@@ -24,6 +28,7 @@ class MemoryBucket:
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     dies_at: int | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, key: str) -> bytes | None:
         return self.objects[key][0] if key in self.objects else None
@@ -58,9 +63,10 @@ class MemoryBucket:
         return Part(number, "tag", hashlib.sha256(content).hexdigest())
 
     def _count(self, what: str) -> None:
-        if len(self.writes) == self.dies_at:
-            raise CloudRefused("the connection is gone", next_step="run it again")
-        self.writes.append(what)
+        with self.lock:  # parts are sent side by side
+            if self.dies_at is not None and len(self.writes) >= self.dies_at:
+                raise CloudRefused("the connection is gone", next_step="run it again")
+            self.writes.append(what)
 
 
 @pytest.fixture
@@ -129,6 +135,19 @@ def test_a_file_that_is_not_what_was_announced_is_never_closed(folder: Path, nam
     assert not any(key.endswith(name) for key in bucket.objects)
     assert not bucket.uploads
     assert newest_copy(bucket, "acme/tuned") is None
+
+
+def test_a_model_of_the_hub_goes_from_range_to_part() -> None:
+    content = bytes(range(251)) * 30  # 7,530 bytes: eight parts
+    bucket = MemoryBucket(dies_at=4)
+    with model_hub("acme/tiny", {"config.json": b"{}", "model.safetensors": content}) as hub:
+        weights = HubWeights.open("acme/tiny", "main", Hub(hub.url))
+        with pytest.raises(CloudRefused):
+            Upload(weights, bucket, lambda _path, _done: None, PART).run()
+        bucket.dies_at = None
+        copy = Upload(weights, bucket, lambda _path, _done: None, PART).run().copy
+    assert bucket.read(copy.prefix + "model.safetensors") == content
+    assert len(bucket.writes) == len(set(bucket.writes)) == 1 + 8 + 1
 
 
 def test_a_changed_file_is_another_revision_and_the_old_copy_stays(folder: Path) -> None:
