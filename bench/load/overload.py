@@ -31,7 +31,7 @@ def sustained(loaded: Service, held: float) -> list[Figure]:
     return [
         Figure("L2 goodput at 2 x C / C", good / SUSTAINED_S / held, "x", at_least=0.8),
         Figure("L2 refusals, p99", refused.percentile_ms(99), "ms", at_most=50),
-        Figure("L2 neither answered nor refused", lost, "requests", at_most=0),
+        Figure("L2 neither answered nor refused in whole", lost, "requests", at_most=0),
         Figure("L2 refused", refused.count, "requests"),
         Figure("L2 the driver's own lag, p99", record.lag.percentile_ms(99), "ms"),
     ]

@@ -12,7 +12,8 @@ class Outcome(StrEnum):
     OK = "ok"
     DEGRADED = "degraded"  # 200 that says which stage was done without
     RATE_LIMITED = "429"
-    OVERLOADED = "503"
+    OVERLOADED = "503"  # too many requests in flight: refused before any work
+    UNAVAILABLE = "unavailable"  # 503 that names the stage that failed
     OTHER = "other"
     TIMEOUT = "timeout"
     CONNECT_ERROR = "connectError"
@@ -22,7 +23,7 @@ class Outcome(StrEnum):
 
 GOOD = frozenset({Outcome.OK, Outcome.DEGRADED})
 REFUSED = frozenset({Outcome.RATE_LIMITED, Outcome.OVERLOADED})
-_BY_STATUS = {429: Outcome.RATE_LIMITED, 503: Outcome.OVERLOADED}
+TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE = 429, 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,13 @@ class Ending:
     cached: bool = False
 
 
-def of_status(status: int) -> Outcome:
-    """The outcome of a status that is no success."""
-    return _BY_STATUS.get(status, Outcome.OTHER)
+def of_problem(status: int, problem: object) -> Outcome:
+    """The outcome of a status that is no success; `problem` is its body as JSON, where it is some."""
+    if status == TOO_MANY_REQUESTS:
+        return Outcome.RATE_LIMITED
+    if status != SERVICE_UNAVAILABLE:
+        return Outcome.OTHER
+    return Outcome.UNAVAILABLE if isinstance(problem, dict) and problem.get("stage") else Outcome.OVERLOADED
 
 
 def of_answer(body: object, first_token_s: float | None = None) -> Ending:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import aiohttp
 
-from opsctl.load.outcome import Ending, Outcome, of_answer, of_status
+from opsctl.load.outcome import Ending, Outcome, of_answer, of_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +54,7 @@ async def ask(
             ) as response,
         ):
             if response.status != OK_STATUS:
-                await response.read()
-                return Ending(of_status(response.status))
+                return Ending(of_problem(response.status, await _json(response)))
             return await (_streamed(response, asking.pause_s) if asking.stream else _whole(response))
     except TimeoutError:
         return Ending(Outcome.TIMEOUT)
@@ -65,6 +64,15 @@ async def ask(
         return Ending(Outcome.CUT)
     except ValueError:  # an answer that is no JSON
         return Ending(Outcome.OTHER)
+
+
+async def _json(response: aiohttp.ClientResponse) -> object:
+    """The body, or None: what a proxy says of its own is no JSON."""
+    body = await response.read()
+    try:
+        return cast("object", json.loads(body))
+    except ValueError:
+        return None
 
 
 async def _whole(response: aiohttp.ClientResponse) -> Ending:

@@ -18,6 +18,7 @@ from tests.hashed_keys import hashed, key_book
 from tests.real_processes import Running, service
 
 QUESTIONS = ("What keeps processes up?", "What runs processes?", "What is supervised?")
+ANSWERED = {Outcome.OK, Outcome.OVERLOADED, Outcome.UNAVAILABLE}  # the last where a search takes over a second
 SEARCH = Asking(path="/search")
 
 
@@ -47,7 +48,7 @@ def test_a_spike_is_answered_or_refused_whole_and_the_calm_after_it_is_answered(
     free = Key("free", "free-key")
     spike = run(loaded, free, Phase(name="spike", per_s=1000, seconds=0.1))
     assert spike.total.count() == 100
-    assert set(spike.total.latencies) == {Outcome.OK, Outcome.OVERLOADED}
+    assert {Outcome.OK, Outcome.OVERLOADED} <= set(spike.total.latencies) <= ANSWERED
     calm = run(loaded, free, Phase(name="step", per_s=2, seconds=2))
     assert calm.total.count() == 4
     assert calm.total.count(GOOD) >= 1  # on a machine that is slow enough not every search ends in its second
@@ -57,5 +58,5 @@ def test_a_key_over_its_limit_is_told_so_and_no_more(loaded: Running) -> None:
     record = run(loaded, Key("bound", "bound-key"), Phase(name="step", per_s=10, seconds=2))
     seen = record.keys["bound"]
     assert seen.count() == 20
-    assert seen.count({Outcome.RATE_LIMITED}) >= 20 - 5 - seen.count({Outcome.OVERLOADED})
+    assert seen.count({Outcome.RATE_LIMITED}) >= 20 - 5 - seen.count({Outcome.OVERLOADED, Outcome.UNAVAILABLE})
     assert seen.count(GOOD) <= 5

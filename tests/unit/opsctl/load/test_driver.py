@@ -82,6 +82,7 @@ async def hang(scope: Any, receive: Any, send: Send) -> None:
         (answering(200, {"answer": "x", "degraded": ["cache"]}), Outcome.DEGRADED),
         (answering(429), Outcome.RATE_LIMITED),
         (answering(503), Outcome.OVERLOADED),
+        (answering(503, {"stage": "generation"}), Outcome.UNAVAILABLE),
         (answering(500), Outcome.OTHER),
         (answering(302, location="/elsewhere"), Outcome.OTHER),
         (no_json, Outcome.OTHER),

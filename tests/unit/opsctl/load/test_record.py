@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsctl.load.outcome import GOOD, Ending, Outcome, of_answer, of_status
+from opsctl.load.outcome import GOOD, Ending, Outcome, of_answer, of_problem
 from opsctl.load.record import MAX_WINDOWS, Latencies, Record, Sample
 
 
@@ -50,11 +50,18 @@ def test_a_long_run_has_no_more_windows_than_a_short_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"),
-    [(429, Outcome.RATE_LIMITED), (503, Outcome.OVERLOADED), (500, Outcome.OTHER), (302, Outcome.OTHER)],
+    ("status", "problem", "outcome"),
+    [
+        (429, {"title": "Too many requests"}, Outcome.RATE_LIMITED),
+        (503, {"title": "Too many requests in flight"}, Outcome.OVERLOADED),
+        (503, None, Outcome.OVERLOADED),
+        (503, {"title": "Stage unavailable", "stage": "retrieval"}, Outcome.UNAVAILABLE),
+        (500, {"stage": "retrieval"}, Outcome.OTHER),
+        (302, None, Outcome.OTHER),
+    ],
 )
-def test_a_status_has_its_outcome(status: int, outcome: Outcome) -> None:
-    assert of_status(status) is outcome
+def test_a_refusal_is_told_from_a_stage_that_failed(status: int, problem: object, outcome: Outcome) -> None:
+    assert of_problem(status, problem) is outcome
 
 
 @pytest.mark.parametrize(
