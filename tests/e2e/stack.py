@@ -21,7 +21,12 @@ from infra.config.plaintext import SECRET_PATHS
 ROOT = Path(__file__).parents[2]
 QUIET = "using pulumi-resource-"
 # a busy emulator drops a connection after it did what was asked; the provider then asks again and is told off
-DROPPED = ("use of closed network connection", "Resource.AlreadyAssociated", "InvalidPermission.NotFound")
+DROPPED = (
+    "use of closed network connection",
+    "Resource.AlreadyAssociated",
+    "InvalidPermission.NotFound",
+    "InvalidAttachment.NotFound",
+)
 Step = tuple[str, str, str]
 
 
