@@ -30,7 +30,7 @@ def measure(bundle: Path, model: Model, held: float) -> list[Figure]:
         calls = model.calls() - before
     asked = record.total.count()
     return [
-        Figure(f"L5 from the cache, {asked} questions by Zipf's law", record.flags["cached"] / asked, "", at_least=0.5),
+        Figure(f"L5 from the cache, {asked} questions by Zipf's law", record.cached / asked, "", at_least=0.5),
         Figure("L5 model calls saved", 1 - spent / asked, ""),
         Figure(f"L5 model calls for {ALIKE} identical questions at once", calls, "calls", at_most=1),
         Figure(f"L5 answers to those {ALIKE}", alike.total.count(GOOD), "answers", at_least=ALIKE),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -110,7 +109,7 @@ class Record:
     first_token: Latencies = field(default_factory=Latencies)
     keys: dict[str, Tally] = field(default_factory=dict)
     windows: dict[int, Tally] = field(default_factory=dict)
-    flags: Counter[str] = field(default_factory=Counter)
+    cached: int = 0
     wall_s: float = 0.0
 
     @classmethod
@@ -129,4 +128,4 @@ class Record:
         if sample.first_token_s is not None:
             self.first_token.add(sample.first_token_s)
         if sample.cached:
-            self.flags["cached"] += 1
+            self.cached += 1

@@ -28,7 +28,7 @@ def document(plan: Plan, record: Record) -> dict[str, object]:
         "wallS": round(record.wall_s, 3),
         "requests": record.total.count(),
         "goodPerS": round(record.total.count(GOOD) / record.wall_s, 3),
-        "cached": record.flags["cached"],
+        "cached": record.cached,
         "outcomes": _outcomes(record.total),
         "keys": {name: _outcomes(tally) for name, tally in record.keys.items()},
         "firstTokenMs": _percentiles(record.first_token),
@@ -54,7 +54,7 @@ def show(console: Console, plan: Plan, record: Record) -> None:
     write_table(console, (f"{plan.target.url}{plan.asking.path}", "requests", *PERCENTILES), rows)
     good = record.total.count(GOOD)
     console.print(f"\n{good / record.wall_s:.1f} good answers per second over {record.wall_s:.0f} s", end="")
-    console.print(f", {record.flags['cached']} of them from the cache")
+    console.print(f", {record.cached} of them from the cache")
     if record.first_token.count:
         console.print(f"first token after {record.first_token.percentile_ms(50):.0f} ms (p50)")
     if record.lag.percentile_ms(99) > LATE_MS or record.total.count({Outcome.UNSENT}):

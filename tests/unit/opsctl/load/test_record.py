@@ -36,7 +36,7 @@ def test_a_request_is_counted_in_total_by_key_and_in_its_window() -> None:
     assert record.keys["b"].count({Outcome.OVERLOADED}) == 1
     assert sorted(record.windows) == [0, 3]
     assert record.windows[3].of(GOOD).percentile_ms(95) == pytest.approx(200, rel=0.02)
-    assert (record.flags["cached"], record.first_token.count) == (1, 1)
+    assert (record.cached, record.first_token.count) == (1, 1)
 
 
 def test_what_was_never_sent_says_nothing_about_the_drivers_lag() -> None:
