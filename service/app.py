@@ -83,8 +83,8 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id"],
             expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
         )
-    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestContext, telemetry=telemetry, paths=paths_of(health.router, *ANSWERING))
+    app.add_middleware(SecurityHeaders)
     return app
 
 

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from service.api import security_headers
 from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
 from service.errors import BadRequest, RagError, StageUnavailable, Unauthenticated
 from service.telemetry import Exchange
@@ -68,7 +67,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RagError, _rag_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def request_id(request: Request) -> str:
@@ -161,8 +159,7 @@ def unexpected(exc: Exception, request_id: str) -> Problem:
     )
 
 
-async def _unexpected(request: Request, exc: Exception) -> JSONResponse:
-    """Answered outside all other middleware, so it carries their headers itself."""
-    always = {name.decode(): value.decode() for name, value in security_headers.headers(request.url.path)}
-    known = request_id(request)
-    return _answer(request, unexpected(exc, known), always | {"X-Request-Id": known})
+def failed(scope: Scope, exc: Exception) -> JSONResponse:
+    """The answer to a request that ended in an error which nobody foresaw."""
+    request = Request(scope)
+    return _answer(request, unexpected(exc, request_id(request)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 
-from service.api.errors import refuse
+from service.api.errors import failed, refuse
 from service.errors import Overloaded
 from service.telemetry.exchange import UNMATCHED, Exchange
 
@@ -61,6 +61,12 @@ class RequestContext:
         token = self._telemetry.begin(exchange, scope["path"], text)
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as exc:
+            exchange.error = exc
+            if exchange.status:  # the response has begun: that it breaks off says that it is not whole
+                raise
+            # Here and not in Starlette's handler, after which the server logs the same error once more.
+            await failed(scope, exc)(scope, receive, send_with_id)
         except BaseException as exc:
             exchange.error = exc
             raise

@@ -194,7 +194,7 @@ async def test_an_unexpected_error_shows_nothing_of_itself() -> None:
         response = await http.post("/rag", json={"query": "x"})
     assert response.status_code == 500
     assert "planted-secret" not in response.text
-    assert response.json()["requestId"]
+    assert response.json()["requestId"] == response.headers["x-request-id"]
 
 
 async def test_the_callers_request_id_is_kept_where_it_is_harmless() -> None:
