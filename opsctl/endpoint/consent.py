@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opsctl.endpoint.steps import told
+from opsctl.endpoint.steps import changes, told
 from opsctl.errors import NotUsable
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def ask(talk: Console, *, yes: bool, preflight: Callable[[], None] | None = None
         talk.print(f"endpoint {report.endpoint} of stack {report.stack}:")
         for step in report.steps:
             talk.print(f"  {told(step)}")
+            for change in changes(step):
+                talk.print(f"    {change}")
         if preflight is not None:
             preflight()
         if yes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opsctl.endpoint.steps import told
+from opsctl.endpoint.steps import changes, told
 from opsctl.output import data_console, write_json, write_table
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ def hand_over(report: Report, form: Form, settings: Settings) -> None:
     if form == "json":
         write_json(document(report))
     else:
-        rows = [("drift", str(each)) for each in report.drift] + [("step", told(step)) for step in report.steps]
+        rows = [("drift", str(each)) for each in report.drift]
+        for step in report.steps:
+            rows += [("step", told(step)), *(("", f"  {change}") for change in changes(step))]
         write_table(data_console(settings), (f"endpoint {report.endpoint}", outcome(report)), rows)
     if report.error is not None:
         raise report.error
@@ -36,7 +38,10 @@ def document(report: Report) -> dict[str, object]:
         "changed": report.changed,
         "pendingSteps": report.pending,
         "drift": [str(each) for each in report.drift],
-        "steps": [{"action": step.verb, "kind": step.key[0], "name": step.key[1]} for step in report.steps],
+        "steps": [
+            {"action": step.verb, "kind": step.key[0], "name": step.key[1], "changes": changes(step)}
+            for step in report.steps
+        ],
         "problem": None if report.error is None else str(report.error),
     }
 

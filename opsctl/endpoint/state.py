@@ -83,7 +83,7 @@ class Difference:
         return f"{self.part}: {self.field} is {self.found}, not {self.wanted}"
 
 
-def differences(wanted: Resource, found: Part) -> tuple[Difference, ...]:
+def differences(wanted: Resource, found: Part | Resource) -> tuple[Difference, ...]:
     """Fields of `wanted` that `found` hasn't; what AWS adds by itself is no difference.
 
     A model or config has none: what SageMaker can't change is what its name says.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opsctl.endpoint.resources import Resource
+from opsctl.endpoint.state import differences
 
 if TYPE_CHECKING:
     from opsctl.endpoint.ports import Cloud
@@ -94,6 +95,13 @@ Step = Create | Change | Remove
 def resource_of(part: Part) -> Resource:
     """What would make the part as it is."""
     return Resource(part.kind, part.name, part.request)
+
+
+def changes(step: Step) -> tuple[str, ...]:
+    """The fields that a step changes, from what to what; none for one that makes or removes."""
+    if not isinstance(step, Change):
+        return ()
+    return tuple(f"{each.field} {each.found} -> {each.wanted}" for each in differences(step.resource, step.before))
 
 
 def told(step: Step) -> str:

@@ -92,6 +92,7 @@ def test_an_endpoint_is_deployed_left_alone_updated_rolled_back_and_deleted(desk
     assert "no terminal to ask for consent on" in err
     code, out, err = desk.deploys("--dry-run")
     assert (code, f"change component {desk.endpoint}-main" in out) == (0, True), err
+    assert f"Specification.ModelName {desk.endpoint}-" in out
     code, out, err = desk.deploys("--yes")
     assert code == 0, err
 
