@@ -10,12 +10,12 @@ from functools import cache
 from itertools import count
 from typing import Any
 
-import boto3
 import psutil
 
 from opsctl.aws.documents import BucketDocument
 from opsctl.aws.endpoint import SageMakerCloud
 from opsctl.aws.endpoint_state import Clients
+from opsctl.aws.session import client
 from opsctl.endpoint.holder import is_gone, this_process
 from opsctl.endpoint.lock import Lock
 from opsctl.endpoint.names import ENDPOINT_TAG, STACK_TAG, Names
@@ -67,7 +67,7 @@ def clients() -> Clients:
 
 @cache
 def s3() -> Any:
-    return boto3.client("s3", region_name=REGION)
+    return client("s3", REGION)
 
 
 def run_of(spec: EndpointSpec, options: Options = QUICK, consent: Callable[[Report], None] = lambda _: None) -> Any:
