@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from infra.config import StackConfig
     from opsctl.endpoint.model_card import ModelCard
+    from opsctl.endpoint.run import Report
     from opsctl.endpoint.spec import EndpointSpec
     from opsctl.project import Project
 
@@ -129,13 +130,19 @@ def opened(
 
     names = Names(endpoint)
     document = BucketDocument.open(target.region, target.bucket, names.journal_key)
+    agreed = ask(talk, yes=yes, preflight=preflight)
     with watching(talk) as watch:
+
+        def consent(report: Report) -> None:
+            with watch.quiet():
+                agreed(report)
+
         yield EndpointRun(
             stack=target.stack,
             names=names,
             cloud=SageMakerCloud.open(target.region, target.stack, ownership(target.stack, endpoint, target.delivery)),
             lock=Lock(document, document.where, this_process(), is_gone),
             watch=watch,
-            consent=ask(talk, yes=yes, preflight=preflight),
+            consent=consent,
             options=options,
         )

@@ -12,11 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-    from opsctl.endpoint.execute import Watch
-
 
 @contextmanager
-def watching(talk: Console) -> Iterator[Watch]:
+def watching(talk: Console) -> Iterator[Lines]:
     """Give what a run is watched by."""
     if not talk.is_terminal:
         yield Lines(talk)
@@ -49,3 +47,15 @@ class Lines:
     def note(self, text: str) -> None:
         """Something worth a line."""
         self.talk.print(text)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Without the live line, which would be drawn over a question."""
+        if self.live is None:
+            yield
+            return
+        self.live.stop()
+        try:
+            yield
+        finally:
+            self.live.start()

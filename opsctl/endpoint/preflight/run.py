@@ -35,7 +35,11 @@ class Preflight:
         """Ask, judge and show."""
         with working(self.talk, "checking the account ..."):
             checks = preflight(self.spec, self.bucket, self.hub, self.strategy)
-        show(self.talk, checks)
+        if self.talk.is_terminal:
+            show(self.talk, checks)
+        else:
+            for each in checks:
+                self.talk.print(f"{each.status} {each.name}: {each.evidence}{f'; {each.fix}' if each.fix else ''}")
         return checks
 
     def hold(self) -> None:
