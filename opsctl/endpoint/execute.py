@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from opsctl.endpoint.lock import Held
 from opsctl.endpoint.state import BUSY
 from opsctl.endpoint.steps import Create, Remove, Step, told
 from opsctl.endpoint.verdict import judge
@@ -81,7 +82,7 @@ class Executor:
         Raises:
             RolledBack: what runs is not what was asked for; the steps before it were taken back.
             CloudRefused: the same, for a call that AWS refused.
-            TimedOut: nothing was taken back; the work may still go on.
+            TimedOut, Held: nothing was taken back; the work may still go on, or is another run's now.
         """
         done: list[Step] = []
         try:
@@ -92,7 +93,7 @@ class Executor:
                 if step.key[0] in SLOW and not self.pace.wait:
                     return number - 1
                 self._prove(step)
-        except TimedOut:
+        except (TimedOut, Held):
             raise
         except _Stuck as exc:
             raise exc.outcome from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opsctl.endpoint.execute import Executor, Pace
+from opsctl.endpoint.lock import Held, Lock
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.plan import plan, refuse_foreign, removal, wanted
 from opsctl.endpoint.resources import resources
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from opsctl.endpoint.execute import Watch
     from opsctl.endpoint.journal import Action, Journal
-    from opsctl.endpoint.lock import Lock
     from opsctl.endpoint.ports import Cloud
     from opsctl.endpoint.rollout import Strategy
     from opsctl.endpoint.spec import EndpointSpec
@@ -138,6 +138,8 @@ class EndpointRun:
             self._hold_to(report.steps, planned())
             report.changed = bool(report.steps)
             report.pending = len(report.steps) - self._executor().run(report.steps)
+        except Held:
+            raise  # the journal is another run's now
         except (RolledBack, CloudRefused, CheckFailed) as exc:
             self.lock.close(begun.failed(str(exc)))
             raise

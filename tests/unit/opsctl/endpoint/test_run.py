@@ -263,6 +263,7 @@ def test_a_run_that_lost_its_lease_stops_before_its_next_step(desk: Desk) -> Non
     assert isinstance(error, Held)
     assert len(desk.cloud.calls) == 2
     assert desk.journal.holder == OTHER
+    assert not any("undo" in line for line in desk.notes.lines)  # what was begun is the other run's now
 
 
 def test_a_write_whose_answer_was_lost_is_known_as_ones_own(desk: Desk) -> None:
