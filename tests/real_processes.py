@@ -228,6 +228,8 @@ def serve(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[HttpS
     """Run an ASGI app in a thread with an event loop of its own."""
     listener = CountingSocket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # asyncio sets it only on sockets that name their protocol; without it a kept connection waits 40 ms per answer.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, lifespan=lifespan, ws="none", log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
