@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import chdir, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +20,7 @@ import pytest
 
 from opsctl.cli import main
 from tests.e2e.handed_over import handed_over
-from tests.e2e.stack import Stack
+from tests.e2e.stack import ROOT, Stack
 
 REGION = "us-east-1"
 Run = Callable[..., tuple[int, Any, str]]
@@ -40,12 +46,14 @@ def opsctl(stack: Stack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     return run
 
 
-@pytest.fixture
-def twin(stack: Stack, opsctl: Run) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def twin(stack: Stack) -> Iterator[str]:
     """The endpoint of the shipped stack `dev`, which sleeps when nobody asks."""
-    assert opsctl("deploy-endpoint", "--yes", "--no-preflight")[0] == 0
+    with chdir(stack.folder):
+        assert main(["deploy-endpoint", "--stack", stack.name, "--yes", "--no-preflight"]) == 0
     yield "twin"
-    assert opsctl("endpoint", "delete", "--yes")[0] == 0
+    with chdir(stack.folder):
+        assert main(["endpoint", "delete", "--stack", stack.name, "--yes"]) == 0
 
 
 def sleep(endpoint: str) -> None:
@@ -88,6 +96,7 @@ def test_the_status_counts_hours_and_requests_and_tells_drift(twin: str, opsctl:
     assert (code, status["ok"]) == (1, False)
     assert f"alarm {twin}-endpoint-5xx rings" in status["warnings"][0]
     assert "isn't as it should be" in said
+    cloudwatch.set_alarm_state(AlarmName=f"{twin}-endpoint-5xx", StateValue="OK", StateReason="a test")
 
 
 def test_the_containers_lines_are_printed_as_documents(twin: str, opsctl: Run) -> None:
@@ -103,6 +112,34 @@ def test_the_containers_lines_are_printed_as_documents(twin: str, opsctl: Run) -
     code, out, _ = opsctl("endpoint", "logs")
     (line,) = out.splitlines()
     assert (code, json.loads(line)["text"], json.loads(line)["stream"]) == (0, "Loading weights", "main/i-1")
+
+
+def test_lines_are_followed_as_they_come_until_ctrl_c(twin: str, stack: Stack) -> None:
+    logs, group = boto3.client("logs", region_name=REGION), f"/aws/sagemaker/InferenceComponents/{twin}-main"
+    stream = f"main/{uuid.uuid4().hex[:8]}"
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+
+    def say(text: str) -> None:
+        event = {"timestamp": int(time.time() * 1000), "message": text}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+
+    command = [sys.executable, "-m", "opsctl.cli", "endpoint", "logs", "-s", stack.name, "--follow", "--since", "5"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=stack.folder, env=environ, stdout=subprocess.PIPE, text=True) as following:
+        giving_up = threading.Timer(90, following.kill)
+        giving_up.start()
+        try:
+            assert following.stdout is not None
+            for text in ("Loading weights", "Ready"):
+                say(text)
+                while text not in (line := following.stdout.readline()):
+                    assert line, "it ended by itself"
+            following.send_signal(signal.SIGINT)
+            assert following.wait() == 0
+        finally:
+            giving_up.cancel()
 
 
 @pytest.mark.parametrize("command", ["status", "test", "wake"])
