@@ -13,11 +13,13 @@ from collections.abc import Set as AbstractSet
 REMOVED = "[link removed]"
 
 _END = r"""[^\s<>"'`)\]}|]"""  # what an address is made of, generously
+_BEGIN = r"(?<![\w+.-])"  # metadata:x holds no data:x
 _ADDRESS = re.compile(
     rf"""
       [a-z][a-z0-9+.-]*:[/\\]{{2}}{_END}+                                # any scheme with a host
-    | (?:https?|ftp|wss?):\s*[/\\]*{_END}+                               # browsers forgive slashes that lack
-    | (?:data|javascript|vbscript|mailto|file|blob|tel|sms):{_END}+
+    | {_BEGIN}(?:https?|ftp|wss?):(?:\s*[/\\]+)?{_END}+                  # browsers forgive slashes that lack
+    | {_BEGIN}(?:javascript|vbscript|mailto|blob):{_END}+
+    | {_BEGIN}(?:data:[\w.+-]*[/;,]|file:[/\\]|(?:tel|sms):\+?\d){_END}*
     | (?<=[("'=<])\s*[/\\]{{2}}{_END}+                                   # the page's scheme, as a link's target
     | (?<![\w.@-])www\.{_END}+
     """,
