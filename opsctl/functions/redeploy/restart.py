@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from opsctl.endpoint.spec import EndpointSpec
 
 ONCE_IN = timedelta(hours=24)
+LOOK = "see `opsctl endpoint status` and `opsctl endpoint logs`"
+FINISH = "`opsctl deploy-endpoint` goes on from there, `opsctl endpoint rollback` goes back"
 
 Outcome = Literal["restarted", "left alone", "paged"]
 
@@ -52,9 +54,9 @@ class Restart:
         if journal.last_good is None:
             return "left alone"
         if journal.attempt is not None:
-            return self._paged("not restarted", f"{why}\nA change of endpoint '{name}' was left unfinished; {_FINISH}")
+            return self._paged("not restarted", f"{why}\nA change of endpoint '{name}' was left unfinished; {FINISH}")
         if (before := self._restarted_before(journal.last_good)) is not None:
-            text = f"{why}\nEndpoint '{name}' was restarted at {before} and fails again; {_LOOK}"
+            text = f"{why}\nEndpoint '{name}' was restarted at {before} and fails again; {LOOK}"
             return self._paged("fails again", text)
         if not self._claimed(journal.last_good):
             return "left alone"
@@ -63,11 +65,11 @@ class Restart:
     def _told(self, report: Report, why: str) -> Outcome:
         name = self.run.names.endpoint
         if isinstance(report.error, TimedOut):
-            return self._paged("still starting", f"{why}\n{report.error.problem}; {_FINISH}")
+            return self._paged("still starting", f"{why}\n{report.error.problem}; {FINISH}")
         if report.error is not None:
             return self._paged("not restarted", f"{why}\nEndpoint '{name}' can't be restarted: {report.error}")
         if not report.changed:
-            return self._paged("needs a look", f"{why}\nEndpoint '{name}' is as it was released; {_LOOK}")
+            return self._paged("needs a look", f"{why}\nEndpoint '{name}' is as it was released; {LOOK}")
         self.page(f"{name}: restarted", f"{why}\nEndpoint '{name}' runs its last good release again.")
         return "restarted"
 
@@ -92,7 +94,3 @@ class Restart:
         except Conflict:
             return False
         return True
-
-
-_LOOK = "see `opsctl endpoint status` and `opsctl endpoint logs`"
-_FINISH = "`opsctl deploy-endpoint` goes on from there, `opsctl endpoint rollback` goes back"
