@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
 from tests.contract.conftest import library  # noqa: F401 - a fixture
+from tests.faults import report as fault_report
 from tests.faults.deployment import Cloud, Edge, cloud_service, edge_service
-from tests.faults.rows import ROWS
 
-FIGURES = "figures"
-OUTCOMES = pytest.StashKey[dict[str, list[pytest.TestReport]]]()
+REPORTS = pytest.StashKey[dict[str, list[pytest.TestReport]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,14 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fault(number): the row of the fault table that the test shows")
-
-
-@pytest.fixture
-def figures(record_property: Any) -> dict[str, float]:
-    """What a row measured, by a name with its unit; for the report only."""
-    measured: dict[str, float] = {}
-    record_property(FIGURES, measured)
-    return measured
+    config.stash[REPORTS] = defaultdict(list)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,57 +30,31 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     mark = item.get_closest_marker("fault")
     if mark is not None and (report.when == "call" or not report.passed):
-        item.config.stash.setdefault(OUTCOMES, defaultdict(list))[mark.args[0]].append(report)
+        item.config.stash[REPORTS][mark.args[0]].append(report)
     return report
-
-
-def held(reports: list[pytest.TestReport]) -> bool:
-    return bool(reports) and all(report.passed for report in reports)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--fault-report", None)
     if path is None:
         return
-    outcomes = session.config.stash.get(OUTCOMES, {})
-    rows = {
-        number: {
-            "fault": row.fault,
-            "outcome": row.outcome,
-            "held": held(outcomes.get(number, [])),
-            "figures": _figures(outcomes.get(number, [])),
-        }
-        for number, row in ROWS.items()
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=2) + "\n")
-    if not all(row["held"] for row in rows.values()):
+    table = fault_report.lines(session.config.stash[REPORTS])
+    fault_report.write(path, table)
+    if not all(line.held for line in table):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(config: pytest.Config) -> None:
-    if config.getoption("--fault-report", None) is None:
-        return
-    outcomes = config.stash.get(OUTCOMES, {})
-    table = Table("row", "fault", "outcome", "held", "figures")
-    for number, row in ROWS.items():
-        reports = outcomes.get(number, [])
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in _figures(reports).items())
-        table.add_row(number, row.fault, row.outcome, "yes" if held(reports) else "NO" if reports else "not run", shown)
-    console = Console(width=200)
-    console.print()
-    console.print(table)
-    console.print(f"{sum(held(outcomes.get(number, [])) for number in ROWS)} of {len(ROWS)} held")
+    if config.getoption("--fault-report", None) is not None:
+        fault_report.show(fault_report.lines(config.stash[REPORTS]))
 
 
-def _figures(reports: list[pytest.TestReport]) -> dict[str, float]:
-    return {
-        name: value
-        for report in reports
-        for key, found in report.user_properties
-        if key == FIGURES
-        for name, value in found.items()
-    }
+@pytest.fixture
+def figures(record_property: Any) -> dict[str, float]:
+    """What a row measured, by a name with its unit; for the report only."""
+    measured: dict[str, float] = {}
+    record_property(fault_report.FIGURES, measured)
+    return measured
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from service.resilience.budgets import (
     GenerationBudget,
 )
 from service.settings import Settings
+from service.telemetry.traces import SHUTDOWN_S
 
 SET = Settings(vector_store="faiss", bundle_dir=Path("unused"))
 REDIS_CALLS = 3  # look up, lock, keep
@@ -35,6 +36,7 @@ REDIS_CALLS = 3  # look up, lock, keep
         pytest.param(SET.deadline_s, SET.graceful_s - LINGER_S, id="a request that comes last is drained whole"),
         pytest.param(SET.graceful_s, STOP_S, id="the drain ends before SIGKILL"),
         pytest.param(PRE_STOP_S + SET.graceful_s, STOP_S, id="and after a pod's preStop too"),
+        pytest.param(PRE_STOP_S + SET.graceful_s + SHUTDOWN_S, STOP_S, id="what tracing sends at the end included"),
         pytest.param(FIRST_TOKEN_S, GENERATION_S, id="the first token comes before the last"),
         pytest.param(GENERATION_S, SET.deadline_s, id="the model leaves time for an error"),
         pytest.param(SET.mongo_timeout_s, LOOKUP_S, id="the driver gives up before the stage"),
