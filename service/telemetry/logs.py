@@ -99,9 +99,10 @@ def _line(exchange: Exchange) -> dict[str, Any]:
             "cost_usd": None if trace.cost_usd is None else f"{trace.cost_usd:.6f}",
             "input_tokens": trace.usage.input_tokens,
             "output_tokens": trace.usage.output_tokens,
-            "served_by": trace.served_by,
             "degraded": trace.degraded,
         }
+    if trace.served_by is not None:
+        line["served_by"] = trace.served_by
     if trace.cache is not None:
         line["cache"] = trace.cache
     if (cause := exchange.cause) is not None:
