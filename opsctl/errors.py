@@ -6,6 +6,7 @@ OpsctlError
 |  |- ToolMissing     2  a program that it drives isn't installed
 |  |- StackNotFound   2  no stack of that name
 |  |- NotDeployed     2  the stack is there, what it should have built isn't
+|  |- NoSuchModel     2  the hub has no such model, or none for this caller
 |- CloudRefused       3  the cloud, or the engine that speaks to it, said no
 |- TimedOut           4  the answer didn't come in time; the work may still be going on
 |- RolledBack         5  what runs is not what was asked for
@@ -53,6 +54,10 @@ class StackNotFound(NotUsable):
 
 class NotDeployed(NotUsable):
     """The stack exists and lacks what the command reads from it."""
+
+
+class NoSuchModel(NotUsable):
+    """The model hub shows no such model, or not without a token that may see it."""
 
 
 class CloudRefused(OpsctlError):

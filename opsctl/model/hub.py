@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Self
 
-from opsctl.errors import CloudRefused, NotUsable, TimedOut, ToolMissing
+from opsctl.errors import CloudRefused, NoSuchModel, NotUsable, TimedOut, ToolMissing
 from opsctl.model.weights import WeightFile
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def translated(model: str, hub: Hub) -> Iterator[None]:
     try:
         yield
     except errors.GatedRepoError as exc:
-        raise NotUsable(
+        raise NoSuchModel(
             f"{model} is gated, and {'this token has' if hub.token else 'without a token there is'} no access to it",
             next_step=f"accept its terms at {hub.url}/{model}, and set HF_TOKEN",
         ) from exc
@@ -136,7 +136,7 @@ def translated(model: str, hub: Hub) -> Iterator[None]:
         errors.EntryNotFoundError,
         FileNotFoundError,
     ) as exc:
-        raise NotUsable(
+        raise NoSuchModel(
             f"the hub shows no {model}, or not that revision or file of it",
             next_step="check the name; a private model needs HF_TOKEN",
         ) from exc

@@ -9,7 +9,7 @@ from opsctl.endpoint.chat_template import TEMPLATE_FLAG
 from opsctl.endpoint.fit import fit
 from opsctl.endpoint.preflight.bill import bill
 from opsctl.endpoint.spec import Classic, HubModel
-from opsctl.errors import OpsctlError
+from opsctl.errors import CloudRefused, NoSuchModel, OpsctlError, TimedOut, ToolMissing
 
 if TYPE_CHECKING:
     from opsctl.endpoint.preflight.facts import Facts
@@ -135,18 +135,16 @@ def weights(spec: EndpointSpec, facts: Facts) -> Check:
         return Check("weights", "ok", f"{spec.source.uri}, without a network")
     if isinstance(facts.card, OpsctlError):
         return _unknown("weights", facts.card)
-    problem = facts.card.problem
-    if problem is not None and "gated" in problem.problem:
-        return Check(
-            "weights", "failed", problem.problem, f"`opsctl model upload --stack {spec.stack} {spec.source.model}`"
-        )
-    if problem is not None:
-        return Check("weights", "unknown", f"the hub was not reached: {problem.problem}", problem.next_step)
+    problem, copy = facts.card.problem, f"`opsctl model upload --stack {spec.stack} {spec.source.model}`"
+    if isinstance(problem, NoSuchModel):
+        return Check("weights", "failed", problem.problem, f"{problem.next_step}; then {copy}")
+    if isinstance(problem, CloudRefused | TimedOut | ToolMissing):
+        return Check("weights", "unknown", f"the hub was not asked: {problem.problem}", problem.next_step)
     return Check(
         "weights",
         "ok",
         "pulled from the hub at each start",
-        f"for repeatable, faster starts: `opsctl model upload --stack {spec.stack} {spec.source.model}`",
+        f"for repeatable, faster starts: {copy}",
     )
 
 

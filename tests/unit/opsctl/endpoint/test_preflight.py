@@ -17,7 +17,7 @@ from opsctl.endpoint.preflight.checks import Check, judge, peak_instances
 from opsctl.endpoint.preflight.facts import Caller, Facts, Quota, Role, Running
 from opsctl.endpoint.preflight.run import refuse_failed
 from opsctl.endpoint.spec import BucketModel, Classic, EndpointSpec, ScaleToZero
-from opsctl.errors import CheckFailed, CloudRefused, NotUsable
+from opsctl.errors import CheckFailed, CloudRefused, NoSuchModel, NotUsable
 from opsctl.model.copies import CopiedFile, Copy, manifest_key
 from opsctl.settings import Hub
 from tests.hub_server import model_hub
@@ -39,7 +39,8 @@ GOOD = Facts(
     price=PRICE,
 )
 REFUSED = CloudRefused("AWS refused to show it: AccessDenied", next_step="allow it")
-GATED = NotUsable("m is gated, and without a token there is no access to it", next_step="set HF_TOKEN")
+UNCOUNTED = NotUsable("the size of m can't be counted", next_step="leave room")
+GATED = NoSuchModel("m is gated, and without a token there is no access to it", next_step="set HF_TOKEN")
 
 
 def checked(spec: EndpointSpec = CLASSIC, strategy: Any = "all-at-once", **facts: Any) -> dict[str, Check]:
@@ -66,7 +67,8 @@ FAILURES = [
     ("gpu", {"card": ModelCard("m", "hub", problem=REFUSED)}, "unknown", "AccessDenied", ""),
     ("gpu", {"card": REFUSED}, "unknown", "AccessDenied", "allow it"),
     ("weights", {"card": ModelCard("m", "hub", problem=GATED)}, "failed", "gated", f"model upload --stack dev {MODEL}"),
-    ("weights", {"card": ModelCard("m", "hub", problem=REFUSED)}, "unknown", "not reached", "allow it"),
+    ("weights", {"card": ModelCard("m", "hub", problem=REFUSED)}, "unknown", "not asked", "allow it"),
+    ("weights", {"card": ModelCard("m", "hub", problem=UNCOUNTED)}, "ok", "pulled from the hub", "opsctl model upload"),
     ("prompt", {"card": replace(CARD, has_template=False)}, "failed", "no chat template", "opsctl model upload"),
     ("prompt", {"card": replace(CARD, has_template=None)}, "unknown", "could not be read", ""),
     ("prompt", {"card": REFUSED}, "unknown", "AccessDenied", "allow it"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from opsctl.errors import CloudRefused, NotUsable
+from opsctl.errors import CloudRefused, NoSuchModel, NotUsable
 from opsctl.model.hub import HubWeights, read_small
 from opsctl.settings import Hub
 from tests.hub_server import COMMIT, TOKEN, model_hub
@@ -41,7 +41,7 @@ def test_a_range_is_one_request_for_just_these_bytes() -> None:
 
 def test_a_gated_model_is_refused_without_a_token_and_read_with_it() -> None:
     with model_hub(MODEL, FILES, gated=True) as hub:
-        with pytest.raises(NotUsable, match=r"without a token there is no access.*accept its terms.*set HF_TOKEN"):
+        with pytest.raises(NoSuchModel, match=r"without a token there is no access.*its terms.*set HF_TOKEN"):
             HubWeights.open(MODEL, "main", Hub(hub.url))
         assert HubWeights.open(MODEL, "main", Hub(hub.url, TOKEN)).files
         assert read_small(MODEL, "config.json", Hub(hub.url, TOKEN)) == FILES["config.json"]
