@@ -46,5 +46,5 @@ def _translated(exc: ClientError, endpoint: str) -> Exception | None:
         status = exc.response.get("OriginalStatusCode", "an error")
         return CheckFailed(f"the model's container answered {status}", next_step="see `opsctl endpoint logs`")
     if code in {"ValidationError", "ValidationException"} and "not found" in said.lower():
-        return NotDeployed(f"there is no endpoint '{endpoint}'", next_step="make it: `opsctl deploy-endpoint`")
+        return NotDeployed(f"there is no endpoint '{endpoint}'", next_step="deploy it: `opsctl deploy-endpoint`")
     return None

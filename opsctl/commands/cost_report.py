@@ -133,5 +133,5 @@ def _judge(sheet: Sheet, *, strict: bool, limit: Decimal | None) -> None:
     if limit is not None and isinstance(growth, str) and Decimal(growth) > limit:
         raise CheckFailed(
             f"the cost grows by {Decimal(growth) * 100:.1f} %, over the {(limit * 100).normalize():f} % of --fail-over",
-            next_step="make it cheaper (--optimise shows how), or raise the limit",
+            next_step="see what --optimise offers, or raise the limit",
         )
