@@ -130,7 +130,10 @@ class Simulator:
             return {part.request["EndpointConfigName"] for part in self.parts.values() if part.kind == "endpoint"}
         if kind != "model":
             return set()
-        names = {self._variant(name).get("ModelName", "") for name in self._in_use("config")}
+        configs = {part.name for part in self.parts.values() if part.kind == "config"}
+        names = {
+            self._variant(name).get("ModelName", "") for name in configs
+        }  # stricter than AWS, which lets go of them
         return names | {p.request["Specification"]["ModelName"] for p in self.parts.values() if p.kind == "component"}
 
     def _variant(self, config: str) -> Mapping[str, Any]:

@@ -147,6 +147,16 @@ def test_another_shape_is_refused_with_the_way_to_it(one: EndpointSpec, other: E
         plan(cloud.observe(NAMES), wanted(other))
 
 
+@pytest.mark.parametrize("spec", [CLASSIC, ASLEEP])
+def test_an_endpoint_that_failed_after_it_was_whole_is_replaced_with_all_that_hangs_on_it(spec: EndpointSpec) -> None:
+    cloud = Simulator()
+    done(cloud, plan(cloud.observe(NAMES), wanted(spec)))
+    cloud.parts["endpoint", "twin"] = replace(cloud.parts["endpoint", "twin"], status="Failed")
+    done(cloud, plan(cloud.observe(NAMES), wanted(spec)))
+    assert cloud.serving() is not None
+    assert plan(cloud.observe(NAMES), wanted(spec)) == ()
+
+
 def test_an_update_that_could_not_be_taken_back_is_done_again() -> None:
     cloud = Simulator()
     done(cloud, plan(cloud.observe(NAMES), wanted(CLASSIC)))

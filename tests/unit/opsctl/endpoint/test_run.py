@@ -213,6 +213,15 @@ def test_drift_is_told_apart_from_what_is_wanted(desk: Desk) -> None:
     ]
 
 
+def test_putting_drift_right_keeps_what_a_rollback_needs(desk: Desk) -> None:
+    desk.run().deploy(CLASSIC)
+    desk.run().deploy(NEXT)
+    del desk.cloud.parts["alarm", Names("twin").latency_alarm]
+    report = desk.run().deploy(NEXT)
+    assert [step.verb for step in report.steps] == ["create"]
+    assert [each.spec for each in desk.journal.releases] == [NEXT, CLASSIC]
+
+
 def test_what_another_stack_owns_is_not_touched(desk: Desk) -> None:
     desk.cloud.foreign = {"twin": "prod"}
     assert "belongs to stack 'prod'" in str(desk.run().deploy(CLASSIC).error)
