@@ -78,7 +78,10 @@ def main() -> None:
         Route("/v1/models", models),
         Route("/calls", model.count),
     ]
-    uvicorn.run(Starlette(routes=routes), port=options.port, access_log=False, log_level="warning")
+    # Kept connections outlive the service's pool, as those of a vendor do: else some are closed under a request.
+    uvicorn.run(
+        Starlette(routes=routes), port=options.port, timeout_keep_alive=75, access_log=False, log_level="warning"
+    )
 
 
 if __name__ == "__main__":
