@@ -156,7 +156,7 @@ class Edge(Asked):
 
     model: FaultProxy
     llama: httpx.Client
-    deadline_s: float = 4.0
+    deadline_s: float = 12.0  # a real model on a busy machine begins within it
 
     def decoding(self) -> bool:
         return any(slot["is_processing"] for slot in self.llama.get("/slots").json())
@@ -173,7 +173,7 @@ def edge_service(library: Library, llama_url: str) -> Iterator[Edge]:
             "RAG_GENERATOR": "llamacpp",
             "RAG_LLAMACPP_URL": url_of(model),
             "RAG_CONTEXT_TOKENS": 1024,
-            "RAG_MAX_OUTPUT_TOKENS": 64,
+            "RAG_MAX_OUTPUT_TOKENS": 48,
             "RAG_DEADLINE_S": Edge.deadline_s,
         }
         running = stack.enter_context(service(settings))

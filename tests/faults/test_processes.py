@@ -15,7 +15,7 @@ import pytest
 
 from tests.contract.conftest import Library
 from tests.faults.load import ASKERS, PATIENCE_S, Load
-from tests.real_processes import Running, free_port, nginx, serve, service
+from tests.real_processes import Running, free_port, nginx, serve, service, wait_until
 from tests.scripted_openai import ScriptedOpenAI
 
 ROLLED_UNDER = 1000
@@ -129,7 +129,13 @@ def test_what_descriptors_do_not_allow_is_refused_and_then_it_serves_again(
         figures |= {f"answered {outcome}": count for outcome, count in sorted(found.items())}
         assert psutil.Process(running.process.pid).num_fds() <= FILES
         with httpx.Client(base_url=running.url, trust_env=False, timeout=PATIENCE_S) as http:
-            after = [http.post("/rag", json={"query": "What weaves patterns?"}).status_code for _ in range(20)]
+
+            def answered() -> bool:
+                return http.post("/rag", json={"query": "What weaves patterns?"}).status_code == httpx.codes.OK
+
+            wait_until(answered, within_s=PATIENCE_S, what="an answer after the crowd")
+            after = [answered() for _ in range(20)]
         assert running.process.poll() is None
-    assert set(found) == {"200", "503"}
-    assert after == [200] * 20
+    assert found["503"] > 0
+    assert set(found) <= {"200", "503"}
+    assert all(after)
