@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import stamina
 
-from service.errors import Unreachable, UpstreamThrottled
+from service.errors import RagError, Unreachable, UpstreamThrottled
 from service.resilience.deadline import Deadline, within
 
 T = TypeVar("T")
@@ -33,7 +33,14 @@ async def tried(call: Callable[[], Awaitable[T]], deadline: Deadline, *, stage: 
 
 
 async def retried(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-    """The same for a caller that limits the time itself."""
+    """The same for a caller that limits the time itself.
+
+    The first try is outside of stamina, which takes longer to set up than the rest of a stage.
+    """
+    try:
+        return await call()
+    except RagError as exc:
+        first = exc
     async for attempt in stamina.retry_context(
         on=lambda exc: pause_s(exc, deadline),
         attempts=TRIES,
@@ -42,6 +49,8 @@ async def retried(call: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         wait_jitter=PAUSE_S,
     ):
         with attempt:
+            if attempt.num == 1:
+                raise first
             return await call()
     raise AssertionError("stamina raises the last error")
 
