@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app.state.refused = None
     app.state.service = None
     errors.install(app)
-    for router in (health.router, *ANSWERING):
+    for router in (*ANSWERING, health.router):  # routes are tried in turn
         app.include_router(router)
     security_schemes.declare(app)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 _READ = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
 BODY_S = 5.0  # for a few KiB; a slower client would hold a place without an end
 CLOSE = {"Connection": "close"}  # the rest of the body is not read
-_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestContext:
@@ -43,9 +42,9 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name: value for name, value in scope["headers"] if name in _READ}
-        given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+        headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
+        given = headers.get("x-request-id", "")
+        request_id = given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
         exchange = Exchange(request_id, scope["method"])
         scope["exchange"] = exchange
 
@@ -57,8 +56,7 @@ class RequestContext:
                 exchange.status = message["status"]
             await send(message)
 
-        text = {name.decode(): value.decode("latin-1") for name, value in headers.items()}
-        token = self._telemetry.begin(exchange, scope["path"], text)
+        token = self._telemetry.begin(exchange, scope["path"], headers)
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as exc:
@@ -96,16 +94,18 @@ class Bounded:
         if scope["type"] != "http" or scope["path"] not in self._paths:
             await self._app(scope, receive, send)
             return
-        with ExitStack() as held:
-            try:
-                held.enter_context(self._admission.place())
-            except Overloaded as exc:
-                refusal = refuse(scope, exc)
-                if self._admission.few_files:  # those that the refused would keep open are needed for others
-                    refusal.headers["Connection"] = "close"
-                await refusal(scope, receive, send)
-            else:
-                await self._app(scope, receive, send)
+        try:
+            self._admission.take()
+        except Overloaded as exc:
+            refusal = refuse(scope, exc)
+            if self._admission.few_files:  # those that the refused would keep open are needed for others
+                refusal.headers["Connection"] = "close"
+            await refusal(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._admission.give_back()
 
 
 class JsonBody:

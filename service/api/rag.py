@@ -37,6 +37,18 @@ router = APIRouter(tags=["rag"], route_class=StrictRoute)
 _SOURCES = TypeAdapter(list[Source])
 
 
+@router.post("/rag", response_model=RagResponse, responses=documented(*REFUSED) | STREAMED)
+async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
+    """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
+    events = call.state.answers.run(_question(body, call), call.deadline, call.exchange.trace)
+    streamed = EVENT_STREAM in request.headers.get("accept", "").lower() if body.stream is None else body.stream
+    if streamed:
+        # The first event is awaited here, so that an error before it has its own status code.
+        first = await unless_gone(request, anext(events))
+        return EventStream(_encode(first, events, call), closing=events, deadline=call.deadline)
+    return _json(_response(await unless_gone(request, last_of(events)), call))
+
+
 @router.post("/search", response_model=SearchResponse, responses=documented(*REFUSED))
 async def search(body: SearchRequest, request: Request, call: CallDep) -> Response:
     """Retrieval alone: the chunks, best first."""
@@ -54,18 +66,6 @@ async def search(body: SearchRequest, request: Request, call: CallDep) -> Respon
     )
 
 
-@router.post("/rag", response_model=RagResponse, responses=documented(*REFUSED) | STREAMED)
-async def rag(body: RagRequest, request: Request, call: CallDep) -> Response:
-    """An answer with its sources; server-sent events where `stream` or the Accept header asks for them."""
-    events = call.state.answers.run(_question(body, call), call.deadline, call.exchange.trace)
-    streamed = EVENT_STREAM in request.headers.get("accept", "").lower() if body.stream is None else body.stream
-    if streamed:
-        # The first event is awaited here, so that an error before it has its own status code.
-        first = await unless_gone(request, anext(events))
-        return EventStream(_encode(first, events, call), closing=events, deadline=call.deadline)
-    return _json(_response(await unless_gone(request, last_of(events)), call))
-
-
 def _question(body: SearchRequest, call: Call) -> Question:
     top_k = body.top_k or call.state.settings.top_k
     return Question(body.query, top_k, body.filters.author, tenant=call.tenant, account=call.account)
@@ -73,6 +73,7 @@ def _question(body: SearchRequest, call: Call) -> Question:
 
 def _response(answer: Answer, call: Call) -> RagResponse:
     trace = answer.trace
+    cost_usd = trace.cost_usd
     return RagResponse(
         answer=answer.text,
         citations=list(answer.citations),
@@ -81,7 +82,7 @@ def _response(answer: Answer, call: Call) -> RagResponse:
         usage=UsageOut(
             input_tokens=trace.usage.input_tokens,
             output_tokens=trace.usage.output_tokens,
-            cost_usd=None if trace.cost_usd is None else f"{trace.cost_usd:.6f}",
+            cost_usd=None if cost_usd is None else f"{cost_usd:.6f}",
         ),
         cached=answer.cached,
         served_by=answer.served_by,

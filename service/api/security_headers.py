@@ -23,6 +23,10 @@ POLICY = (
 )
 PAGE = (b"content-security-policy", POLICY)
 
+_OF_FILES = (*ALWAYS, NOTHING)
+_OF_PAGES = (*ALWAYS, NO_STORE, PAGE)
+_OF_ANSWERS = (*ALWAYS, NO_STORE, NOTHING)
+
 
 class SecurityHeaders:
     """Adds them to every response."""
@@ -45,8 +49,8 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
 
-def headers(path: str) -> list[tuple[bytes, bytes]]:
+def headers(path: str) -> tuple[tuple[bytes, bytes], ...]:
     """Of a response under `path`, where the response does not say them itself."""
     if path.startswith(DOCS_FILES):
-        return [*ALWAYS, NOTHING]
-    return [*ALWAYS, NO_STORE, PAGE if path in DOCS_PATHS else NOTHING]
+        return _OF_FILES
+    return _OF_PAGES if path in DOCS_PATHS else _OF_ANSWERS

@@ -6,8 +6,6 @@ A queue would only make every answer late; the place to wait is the client, who 
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from service.errors import Overloaded
@@ -36,9 +34,8 @@ class Admission:
         files = places(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         return cls(settings.max_in_flight or min(carried, files), few_files=files < carried)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for the block.
+    def take(self) -> None:
+        """Take a place, which is to be given back.
 
         Raises:
             Overloaded: all are taken.
@@ -49,10 +46,10 @@ class Admission:
                 retry_after_s=RETRY_AFTER_S,
             )
         self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
+
+    def give_back(self) -> None:
+        """A request that had a place is over."""
+        self.taken -= 1
 
 
 def places(files: int) -> int:

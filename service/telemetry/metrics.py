@@ -37,7 +37,8 @@ class Metrics:
         self._errors = self._counter("errors", "Requests that failed", "cause")
         self._degraded = self._counter("degraded", "Answers that did without a stage", "stage")
         self._withheld = self._counter("withheld", "Answers that something was kept out of", "what")
-        self._tokens = self._counter("tokens", "Model tokens", "direction")
+        tokens = self._counter("tokens", "Model tokens", "direction")
+        self._input_tokens, self._output_tokens = tokens.labels("input"), tokens.labels("output")
         self._cache = self._counter("cache_requests", "Questions that were looked up in the cache", "outcome")
         self._unpriced = self._counter("unpriced_queries", "Answers whose cost is not known")
         self._cost = Histogram(
@@ -95,12 +96,13 @@ class Metrics:
             self._degraded.labels(stage).inc()
         for what in trace.withheld:
             self._withheld.labels(what).inc()
-        self._tokens.labels("input").inc(trace.usage.input_tokens)
-        self._tokens.labels("output").inc(trace.usage.output_tokens)
-        if trace.cost_usd is None:
+        self._input_tokens.inc(trace.usage.input_tokens)
+        self._output_tokens.inc(trace.usage.output_tokens)
+        cost_usd = trace.cost_usd
+        if cost_usd is None:
             self._unpriced.inc()
         else:
-            self._cost.observe(float(trace.cost_usd))
+            self._cost.observe(float(cost_usd))
 
     def _waiting(self) -> int:
         # A copy, since the metrics server reads in a thread of its own.

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from service.api.middleware import Bounded
 from service.app import create_app
 from service.errors import Overloaded
 from service.parts import Parts
@@ -21,13 +24,29 @@ SETTINGS = Settings(
 )
 
 
-def test_a_place_is_given_back_however_its_request_ends() -> None:
+def test_beyond_the_last_place_nobody_is_let_in_until_one_is_given_back() -> None:
     admission = Admission(1)
-    with pytest.raises(ValueError, match="broken"), admission.place():
+    admission.take()
+    with pytest.raises(Overloaded, match="1 requests are in flight") as refused:
+        admission.take()
+    admission.give_back()
+    admission.take()
+    assert (admission.taken, refused.value.retry_after_s) == (1, 1.0)
+
+
+async def test_a_place_is_given_back_however_its_request_ends() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         raise ValueError("broken")
-    with admission.place(), pytest.raises(Overloaded, match="1 requests are in flight") as refused, admission.place():
-        pass
-    assert (admission.taken, refused.value.retry_after_s) == (0, 1.0)
+
+    admission = Admission(1)
+    bounded = Bounded(broken, admission, frozenset({"/rag"}))
+    with pytest.raises(ValueError, match="broken"):
+        await bounded({"type": "http", "path": "/rag"}, never, never)
+    assert admission.taken == 0
+
+
+async def never(*_: object) -> NoReturn:
+    raise AssertionError("nothing is read or sent")
 
 
 @pytest.mark.parametrize(("files", "expected"), [(1024, 333), (64, 13), (8, 1)], ids=["many", "few", "never none"])
