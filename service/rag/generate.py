@@ -58,6 +58,8 @@ class ModelAnswerer:
     async def too_long(self, question: Question, deadline: Deadline) -> str | None:
         """Counted by the model's own tokenizer; a model that can't be asked says so when it is to answer."""
         longest, limit_s = self._longest(question), self._budget.first_token_s
+        if prompt.surely_fits(question.text, self._generator, max_tokens=longest):
+            return None
 
         def counting() -> Awaitable[str | None]:
             return prompt.too_long(question.text, self._generator, max_tokens=longest)

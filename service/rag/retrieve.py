@@ -50,9 +50,9 @@ def fuse(rankings: Sequence[Sequence[Hit]]) -> list[Hit]:
     fused: dict[tuple[str, str], float] = {}
     best: dict[tuple[str, str], Hit] = {}
     for ranking in rankings:
-        for rank, hit in enumerate(ranking, start=1):
+        for damped, hit in enumerate(ranking, start=RRF_K + 1):
             key = (hit.collection, hit.id)
-            fused[key] = fused.get(key, 0.0) + 1 / (RRF_K + rank)
+            fused[key] = fused.get(key, 0.0) + 1 / damped
             known = best.get(key)
             if known is None or hit.score > known.score:
                 best[key] = hit

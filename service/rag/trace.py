@@ -46,16 +46,14 @@ class Trace:
     question: str = ""
     answer: str = ""
 
-    @contextmanager
-    def timing(self, stage: str) -> Iterator[None]:
+    def timing(self, stage: str) -> Timing:
         """Add the time of the block to `stage`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            end = time.perf_counter()
-            self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (end - start) * 1000
-            self.spans[stage] = (self.spans.get(stage, (start,))[0], end)
+        return Timing(self, stage)
+
+    def took(self, stage: str, start: float, end: float) -> None:
+        """`stage` ran between these, on the clock of `time.perf_counter`."""
+        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + (end - start) * 1000
+        self.spans[stage] = (self.spans.get(stage, (start,))[0], end)
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
@@ -116,3 +114,19 @@ class Trace:
         timings = {f"{stage}_ms": round(self.stage_ms.get(stage, 0.0), 3) for stage in STAGES}
         timings["total_ms"] = round((time.perf_counter() - self.started) * 1000, 3)
         return timings
+
+
+class Timing:
+    """A block that is timed; a class, since an answer has one per piece and a generator would cost three times it."""
+
+    __slots__ = ("_stage", "_start", "_trace")
+
+    def __init__(self, trace: Trace, stage: str) -> None:
+        self._trace = trace
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._trace.took(self._stage, self._start, time.perf_counter())
