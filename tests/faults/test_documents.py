@@ -80,7 +80,7 @@ def test_a_wrong_password_widens_nothing_and_is_not_shown(cloud: Cloud, figures:
     with with_a_password(cloud) as refused:
         check(refused, figures)
         detail = refused.ask(filters={"author": ADA}).body["detail"]
-    assert "correct DATABASE_HOST" in detail
+    assert "documents: MongoDB" in detail
     assert "hunter2" not in detail
 
 
