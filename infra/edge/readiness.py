@@ -53,7 +53,8 @@ class _Watch:
             first = self.pids.setdefault(program.name, state.pid) if state.pid else 0
             if state.state in ENDED or first != state.pid:
                 raise self._ended(program)
-        return self._answers()
+        # A service may answer before a program beside it has had the time to fail.
+        return self._answers() and all(states[program.name].state == "RUNNING" for program in self.programs)
 
     def _answers(self) -> bool:
         try:
