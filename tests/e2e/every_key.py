@@ -66,12 +66,12 @@ class Effect:
 
 
 def declared() -> dict[str, frozenset[str] | None]:
-    """Key -> signed resources; the provider's own inputs are no resource of the engine's plan."""
+    """Key -> signed resources; providers (`aws NAME`) are no resources of the engine's plan."""
     lines = (line.split(": ", 1) for line in (GOLDEN / "ecs-key-effects.txt").read_text().splitlines())
     return {
         key: None
         if what == "everything"
-        else frozenset(each for each in what.split(", ") if each not in {"nothing", "~aws aws"})
+        else frozenset(each for each in what.split(", ") if each != "nothing" and not each[1:].startswith("aws "))
         for key, what in lines
     }
 
