@@ -41,7 +41,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401
         RecursionError: nested too deeply.
     """
     # Decoded here: Python would guess UTF-16 and UTF-32 as well, where RFC 8259 has UTF-8 alone.
-    return json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    return _DECODER.decode(text.decode())
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,3 +53,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(_: str) -> NoReturn:
     raise json.JSONDecodeError("NaN and Infinity are no numbers in JSON", "", 0)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)  # json.loads would make one per body

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from service.errors import DeadlineExceeded, StageTimeout
 
@@ -124,8 +124,7 @@ class Waits:
             self._task.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
+class _Ending(NamedTuple):
     """Which limit ends a wait, known when it begins: an event loop's timer may fire a moment early."""
 
     after_s: float
