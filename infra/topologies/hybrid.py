@@ -156,7 +156,7 @@ def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
     for key, sound, value, problem, legal in (
         ("hybrid.edge.hosts", edge.hosts == ("local",), ", ".join(edge.hosts), "only one host is supported", "[local]"),
         ("hybrid.edge.bind", _loopback(edge.bind), edge.bind, alone, "127.0.0.1, ::1"),
-        ("hybrid.fallback.kind", fallback == "none", fallback, "the cloud half isn't supported", "none"),
+        ("hybrid.fallback.kind", fallback == "none", fallback, "an edge with a cloud half can't be built yet", "none"),
         ("generation.provider", provider == "llamacpp", provider, "an edge answers through llama.cpp", "llamacpp"),
         (
             "queryModel.provider",

@@ -10,7 +10,7 @@ import click
 
 from opsctl import settings as environment
 from opsctl.cost.render import RENDERERS, renderer
-from opsctl.errors import CheckFailed
+from opsctl.errors import CheckFailed, NotUsable
 from opsctl.output import data_console, write_table
 from opsctl.project import find_project
 
@@ -24,9 +24,12 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> Dec
     if value is None:
         return None
     try:
-        return Decimal(value.removesuffix("%")) / 100
-    except InvalidOperation as exc:
-        raise click.BadParameter(f"'{value}' is not like 10%", ctx=ctx, param=param) from exc
+        share = Decimal(value.removesuffix("%")) / 100
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not (share.is_finite() and share >= 0):
+        raise click.BadParameter(f"'{value}' is not like 10%", ctx=ctx, param=param)
+    return share
 
 
 @click.command("cost-report")
@@ -88,6 +91,8 @@ def cost_report(
     _alone([name for name, value in {**given, "explain": explain, "actual": actual, "live": live}.items() if value])
     if limit is not None and other is None:
         raise click.UsageError("--fail-over goes with --diff")
+    if preview is not None and (optimise or guide or live):
+        raise click.UsageError("--preview goes with no view that runs the program or asks the cloud: leave it out")
     if actual != (month is not None):
         raise click.UsageError("--actual and --month go together")
     from opsctl.cost import ask  # noqa: PLC0415 - Pulumi and its AWS modules: help must not wait for them
@@ -120,7 +125,12 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        try:
+            out.write_text(text, encoding="utf-8")
+        except OSError as exc:
+            raise NotUsable(
+                f"--out {out}: {exc.strerror}", next_step="give a file in a folder that is there and yours"
+            ) from exc
 
 
 def _judge(sheet: Sheet, *, strict: bool, limit: Decimal | None) -> None:
@@ -129,9 +139,8 @@ def _judge(sheet: Sheet, *, strict: bool, limit: Decimal | None) -> None:
             f"the report is incomplete: {'; '.join(sheet.incomplete)}",
             next_step="add the missing rows to the price catalog, or quotes to the usage file",
         )
-    growth = sheet.document.get("growth")
-    if limit is not None and isinstance(growth, str) and Decimal(growth) > limit:
-        raise CheckFailed(
-            f"the cost grows by {Decimal(growth) * 100:.1f} %, over the {(limit * 100).normalize():f} % of --fail-over",
-            next_step="see what --optimise offers, or raise the limit",
-        )
+    if limit is not None:
+        from opsctl.cost.views.difference import overgrown  # noqa: PLC0415 - with --diff it is there already
+
+        if grown := overgrown(sheet.document, limit):
+            raise CheckFailed(grown, next_step="see what --optimise offers, or raise the limit")

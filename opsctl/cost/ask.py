@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opsctl.cost import usage
+from opsctl.cost.engine_state import previewed
 from opsctl.cost.pricing import Pricing
-from opsctl.cost.stack_source import previewed, stack_tree
+from opsctl.cost.stack_source import stack_tree
 from opsctl.cost.views import bill, compare, difference, guide, levers, sweep
 from opsctl.errors import NotUsable
 
@@ -67,10 +68,22 @@ def answer(pricing: Pricing, question: Question) -> Sheet:
         return guide.sheet(pricing.catalog(pricing.situation()))
     if question.other is not None:
         return difference.sheet(_before_and_after(pricing, question.other))
-    names = [name.strip() for name in question.compare.split(",")] if question.compare else []
+    names = _names(question.compare) if question.compare is not None else []
     if question.sweep is not None:
         return sweep.sheet(pricing, names or [pricing.situation().cfg.topology], sweep.parsed(question.sweep))
     return compare.sheet(pricing, names) if names else bill.sheet(pricing.report())
+
+
+def _names(compared: str) -> list[str]:
+    """Each topology once.
+
+    Raises:
+        NotUsable: there is none.
+    """
+    names = dict.fromkeys(name.strip() for name in compared.split(",") if name.strip())
+    if not names:
+        raise NotUsable(f"--compare '{compared}': names no topology", next_step="write --compare ecs,hybrid")
+    return [*names]
 
 
 def explained(pricing: Pricing, wanted: str) -> list[list[tuple[str, str]]]:

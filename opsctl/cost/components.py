@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
+
+from opsctl.cost.usage import ABSURD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +72,36 @@ class Situation:
         return found[0] if found else None
 
 
-def number(inputs: Mapping[str, Any], key: str, default: object = 0) -> Decimal:
-    """A numeric input, exactly; the engine hands over floats and strings alike."""
-    return Decimal(str(inputs.get(key, default)))
+def number(inputs: Mapping[str, Any], key: str, default: object = None) -> Decimal:
+    """A numeric input, exactly; the engine hands over floats and strings alike.
+
+    Raises:
+        ValueError: it is missing and has no default, or is no amount: a preview holds marks for what it can't know yet.
+    """
+    value = inputs.get(key, default)
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not (amount.is_finite() and 0 <= amount <= ABSURD):
+        raise ValueError(f"{key} is {_shown(value)}, and not an amount")
+    return amount
+
+
+def count(inputs: Mapping[str, Any], key: str) -> int:
+    """The length of an input that is a list, which may hold what isn't known yet.
+
+    Raises:
+        ValueError: it is missing or no list.
+    """
+    value = inputs.get(key)
+    if value is None or isinstance(value, (str, int, float)):
+        raise ValueError(f"{key} is {_shown(value)}, and not a list")
+    return len(value)
+
+
+def _shown(value: object) -> str:
+    """What stands in a file of the engine's; a structure is not shown, since it may wrap a secret."""
+    if value is None:
+        return "missing"
+    return repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"

@@ -15,7 +15,7 @@ from opsctl.aws import ecs_service
 from opsctl.aws.billing import PAGE_USD, active_tags, billed
 from opsctl.aws.fleet import endpoint_instances
 from opsctl.cost.bills import TAG, Bills, month
-from opsctl.cost.stack_source import exported
+from opsctl.cost.engine_state import exported
 from opsctl.cost.views import actual, live
 from opsctl.errors import NotUsable
 from opsctl.project import find_project

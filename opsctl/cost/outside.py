@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MINUTES_PER_HOUR = 60
+BYTES_PER_TOKEN = 4  # of English text
+BYTES_PER_GIB = 1024**3
 ONE = Decimal(1)
 
 
@@ -45,12 +47,23 @@ def _endpoint(at: Situation) -> Iterator[Component]:
         kind="usage" if sleeps else "fixed",
         assumption=shape if sleeps else "",
     )
+    if at.cfg.topology != "hybrid":  # which share of its queries an edge sends to its fallback, nobody says
+        figures = ("generation_input_tokens_per_query", "generation_output_tokens_per_query")
+        yield Component(
+            resource=f"endpoint {generation.endpoint}",
+            part="model",
+            name="prompts in, answers out",
+            price_key="sagemaker.data.gb",
+            quantity=_asked(at) * sum(map(usage.amount, figures)) * BYTES_PER_TOKEN / BYTES_PER_GIB,
+            unit="GB",
+            kind="usage",
+            assumption=usage.because("queries_per_month", "cache_hit_share", *figures),
+        )
 
 
 def _tokens(at: Situation) -> Iterator[Component]:
     """OpenAI's share of each query that no cached answer serves."""
-    cfg, usage = at.cfg, at.usage
-    asked = at.queries * (ONE - usage.amount("cache_hit_share") * (cfg.cache.redis != "none"))
+    cfg, usage, asked = at.cfg, at.usage, _asked(at)
     calls = []
     if cfg.query_model.provider == "openai":
         calls.append(("query model", "query_model", cfg.query_model.model))
@@ -69,6 +82,11 @@ def _tokens(at: Situation) -> Iterator[Component]:
                 kind="usage",
                 assumption=usage.because("queries_per_month", "cache_hit_share", figure),
             )
+
+
+def _asked(at: Situation) -> Decimal:
+    """Queries that no cached answer serves."""
+    return at.queries * (ONE - at.usage.amount("cache_hit_share") * (at.cfg.cache.redis != "none"))
 
 
 def _stores(at: Situation) -> Iterator[Component]:

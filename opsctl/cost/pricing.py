@@ -46,18 +46,30 @@ class Pricing:
         Raises:
             NotUsable: the config is wrong then, or its topology is not built yet.
         """
-        cfg = stack_config(changed(self.tree, changes or {}), stack=self.stack)
+        wanted = changed(self.tree, changes or {})
+        cfg = stack_config(wanted, stack=self.stack)
         if cfg.topology not in topologies.TOPOLOGIES:
             raise NotUsable(
                 f"topology {cfg.topology} is not built yet", next_step=f"there are {', '.join(topologies.TOPOLOGIES)}"
             )
-        if self.preview is not None and not changes:
+        if self.preview is not None and wanted == self.tree:
             return Situation(cfg, self.preview, self.usage)
         try:
             return Situation(cfg, offline.declare(cfg), self.usage)
         except ConfigErrors as exc:
             wrong = "; ".join(str(mistake) for mistake in exc.mistakes)
             raise NotUsable(f"stack {self.stack}: {wrong}", next_step="change these keys, or leave it out") from exc
+
+    def on(self, topology: str) -> Situation:
+        """The stack on a topology, the rest of its config as it is.
+
+        Raises:
+            NotUsable: as `situation`, and on which topology.
+        """
+        try:
+            return self.situation({"topology": topology})
+        except NotUsable as exc:
+            raise NotUsable(f"on {topology}: {exc.problem}", next_step=exc.next_step) from exc
 
     def price(self, at: Situation, usage: Usage | None = None) -> Report:
         """The report of a situation, with another use where given."""

@@ -21,10 +21,13 @@ NOT_INCLUDED = (
     "metrics of Container Insights and the service's own",
     "API calls of Secrets Manager, KMS and S3",
     "access logs in S3",
+    "data through interface endpoints and the balancer of a self-hosted store; its traffic between zones",
     "PagerDuty, Slack, Opik, CI",
 )
 EDGE_ONLY = ("the edge host itself: hardware, power, network",)
 LLM = ("model", "query model")
+# A preview or a state may say anything of a resource: unknown before it is applied, of another version, edited by hand.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,10 @@ def _components(at: Situation) -> tuple[list[Component], list[str]]:
         if not resource.custom or resource.type in FREE:
             continue
         if resource.type in PRICED:
-            found += PRICED[resource.type](resource, at)
+            try:
+                found += list(PRICED[resource.type](resource, at))
+            except UNREADABLE as exc:
+                unknown.append(f"{resource.name}: can't be priced: {exc} ({resource.type})")
         else:
             reason = UNSUPPORTED.get(resource.type, "a resource type never seen")
             unknown.append(f"{resource.name}: {reason} ({resource.type})")

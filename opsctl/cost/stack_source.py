@@ -1,15 +1,13 @@
-"""Where the resources come from: the infra program run in process for a stack file, or a preview that Pulumi wrote."""
+"""The config of a stack file, as a person wrote it and with changes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from infra import offline
 from infra.config import PROJECT, parse
 from infra.config.phases import with_second_phase
 from infra.errors import ConfigErrors
@@ -57,43 +55,3 @@ def stack_config(tree: Mapping[str, Any], *, stack: str) -> StackConfig:
     except ConfigErrors as exc:
         wrong = "; ".join(str(mistake) for mistake in exc.mistakes)
         raise NotUsable(f"stack {stack}: {wrong}", next_step="mend the stack file") from exc
-
-
-def previewed(file: Path) -> offline.Program:
-    """The resources that a stack will have by `pulumi preview --json`, or has by `pulumi stack export`.
-
-    Raises:
-        NotUsable: the file is no such document.
-    """
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        if "deployment" in document:
-            return exported(document["deployment"]["resources"])
-        steps = document["steps"]
-        return exported(step["newState"] for step in steps if "newState" in step and step["op"] != "delete")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise NotUsable(
-            f"--preview {file}: {exc}", next_step="write one with `pulumi preview --json > preview.json`"
-        ) from exc
-
-
-def exported(resources: Iterable[Mapping[str, Any]]) -> offline.Program:
-    """The resources of a stack's state."""
-    kept = [_declared(each) for each in resources if not each["type"].startswith("pulumi:pulumi:")]
-    return offline.Program(tuple(sorted(kept, key=lambda each: (each.type, each.name))), {})
-
-
-def _declared(state: Mapping[str, Any]) -> offline.Declared:
-    urn = state["urn"]
-    return offline.Declared(
-        type=state["type"],
-        name=urn.rpartition("::")[2],
-        urn=urn,
-        parent=state.get("parent", ""),
-        inputs=state.get("inputs", {}),
-        protect=bool(state.get("protect")),
-        retain=bool(state.get("retainOnDelete")),
-        ignored=(),
-        depends_on=tuple(state.get("dependencies", ())),
-        delete_before_replace=False,
-    )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from opsctl.cost.mistakes import reasons
 from opsctl.errors import NotUsable
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 PROFILES = ("low", "expected", "high")
 ABSURD = Decimal(10) ** 12
 
-Amount = Annotated[Decimal, Field(ge=0, le=ABSURD)]
+DIGITS = 12  # after the point; a figure with more is a slip, and its lines would be as long
+HOURS = Decimal(24 * 31)
+
+Amount = Annotated[Decimal, Field(ge=0, le=ABSURD, decimal_places=DIGITS)]
 Why = Annotated[str, Field(min_length=1)]
 
 
@@ -35,13 +39,19 @@ class Figure(BaseModel):
 class Share(Figure):
     """A part of a whole."""
 
-    value: Annotated[Decimal, Field(ge=0, le=1)]
+    value: Annotated[Decimal, Field(ge=0, le=1, decimal_places=DIGITS)]
 
 
 class Positive(Figure):
     """What something is divided by."""
 
-    value: Annotated[Decimal, Field(gt=0, le=ABSURD)]
+    value: Annotated[Decimal, Field(gt=0, le=ABSURD, decimal_places=DIGITS)]
+
+
+class Hours(Figure):
+    """A month's length, or the part of it that is billed."""
+
+    value: Annotated[Decimal, Field(gt=0, le=HOURS, decimal_places=DIGITS)]
 
 
 class Figures(BaseModel):
@@ -49,7 +59,7 @@ class Figures(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hours_per_month: Positive
+    hours_per_month: Hours
     queries_per_month: Figure
     cache_hit_share: Share
     query_model_input_tokens_per_query: Figure
@@ -60,6 +70,7 @@ class Figures(BaseModel):
     upstream_kib_per_query: Figure
     nat_base_gib_per_month: Figure
     service_log_kib_per_query: Figure
+    firewall_log_kib_per_query: Figure
     flow_log_gib_per_month: Figure
     peak_to_average_ratio: Figure
     scheduled_hours_per_month: Figure
@@ -128,7 +139,7 @@ def load(given: str, changes: Sequence[str] = ()) -> Usage:
     try:
         return Usage.model_validate(_changed(tree, changes))
     except ValidationError as exc:
-        raise NotUsable(f"--usage {given}: {_reasons(exc)}", next_step="copy a shipped profile and change it") from exc
+        raise NotUsable(f"--usage {given}: {reasons(exc)}", next_step="copy a shipped profile and change it") from exc
 
 
 def _changed(tree: object, changes: Sequence[str]) -> object:
@@ -149,9 +160,3 @@ def _changed(tree: object, changes: Sequence[str]) -> object:
 
 def _legal() -> str:
     return f"figures are {', '.join(Figures.model_fields)}"
-
-
-def _reasons(exc: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, error['loc'])) or 'file'}: {error['msg']}" for error in exc.errors(include_input=False)
-    )

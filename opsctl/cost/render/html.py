@@ -77,8 +77,9 @@ def _bars(chart: Bars) -> list[_Bar]:
 def _plot(chart: Curves) -> _Plot:
     points = [point for line in chart.lines.values() for point in line]
     low, high = (math.log10(float(end(x for x, _ in points))) for end in (min, max))
-    step = _nice(float(max(usd for _, usd in points)) / GRID_LINES)
-    top = step * math.ceil(float(max(usd for _, usd in points)) / step)
+    highest = float(max(usd for _, usd in points)) or 1.0  # of an edge alone all are 0
+    step = _nice(highest / GRID_LINES)
+    top = step * math.ceil(highest / step)
 
     def across(x: float) -> float:
         return LEFT + (math.log10(x) - low) / (high - low) * (WIDTH - LEFT - RIGHT)

@@ -55,13 +55,13 @@ def _hours(at: Situation) -> tuple[Decimal, str]:
 def _shares(service: Declared, tasks: Decimal) -> list[tuple[bool, Decimal]]:
     """Tasks on demand and on Spot: each provider's base first, the rest by weight."""
     strategies = service.inputs.get("capacityProviderStrategies") or [{"capacityProvider": "FARGATE", "weight": 1}]
-    weights = sum((number(each, "weight") for each in strategies), Decimal())
-    based = sum((number(each, "base") for each in strategies), Decimal())
+    weights = sum((number(each, "weight", 0) for each in strategies), Decimal())
+    based = sum((number(each, "base", 0) for each in strategies), Decimal())
     rest = max(tasks - based, Decimal())
     found = {True: Decimal(), False: Decimal()}
     for each in strategies:
-        share = rest * number(each, "weight") / weights if weights else Decimal()
-        found[each["capacityProvider"] == "FARGATE_SPOT"] += min(number(each, "base"), tasks) + share
+        share = rest * number(each, "weight", 0) / weights if weights else Decimal()
+        found[each["capacityProvider"] == "FARGATE_SPOT"] += min(number(each, "base", 0), tasks) + share
     return [(False, found[False]), (True, found[True])]
 
 

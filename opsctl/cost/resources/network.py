@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from opsctl.cost.components import KIB_PER_GIB, Component, Situation
+from opsctl.cost.components import KIB_PER_GIB, Component, Situation, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def endpoint(interface: Declared, at: Situation) -> Iterator[Component]:
     """An interface endpoint by zone; a gateway endpoint is free."""
     if interface.inputs.get("vpcEndpointType") != "Interface":
         return
-    zones = len(interface.inputs.get("subnetIds", ()))
+    zones = count(interface.inputs, "subnetIds")
     yield Component(
         resource=interface.name,
         part="network",
@@ -75,7 +75,7 @@ def load_balancer(balancer: Declared, at: Situation) -> Iterator[Component]:
     of = partial(Component, resource=balancer.name, part="front")
     yield of(name="load balancer", price_key="alb.hour", quantity=at.hours, unit="hour")
     if not balancer.inputs.get("internal"):
-        zones = len(balancer.inputs.get("subnets", ()))
+        zones = count(balancer.inputs, "subnets")
         yield of(
             name=f"public IPv4 of the balancer, {zones} zones",
             price_key="ipv4.hour",
@@ -109,7 +109,7 @@ def _inner_balancer(balancer: Declared, at: Situation) -> Component:
 def web_acl(acl: Declared, at: Situation) -> Iterator[Component]:
     """The ACL, each of its rules (a managed group counts as one), and every request that it looks at."""
     of = partial(Component, resource=acl.name, part="front")
-    rules = len(acl.inputs.get("rules", ()))
+    rules = count(acl.inputs, "rules") if acl.inputs.get("rules") else 0
     yield of(name="web ACL", price_key="waf.acl_month", quantity=Decimal(1), unit="ACL-month")
     yield of(name=f"{rules} rules", price_key="waf.rule_month", quantity=Decimal(rules), unit="rule-month")
     yield of(

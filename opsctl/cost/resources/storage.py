@@ -58,9 +58,15 @@ def images(repository: Declared, at: Situation) -> Iterator[Component]:
 
 
 def bucket(store: Declared, at: Situation) -> Iterator[Component]:
-    """The bucket of the model's weights; access logs come to cents."""
-    if not store.name.endswith("-weights"):
+    """The bucket of the model's weights; access logs are in "not included".
+
+    Raises:
+        ValueError: it is neither, and what it will hold isn't known.
+    """
+    if store.name.endswith("-logs"):
         return
+    if not store.name.endswith("-weights"):
+        raise ValueError("what it will hold is not known")
     yield Component(
         resource=store.name,
         part="model",
@@ -73,17 +79,20 @@ def bucket(store: Declared, at: Situation) -> Iterator[Component]:
 
 
 def log_group(group: Declared, at: Situation) -> Iterator[Component]:
-    """Ingestion, and what the retention keeps of it; sessions and the firewall's log are quiet unless used."""
+    """Ingestion, and what the retention keeps of it; a shell in a task (`/exec`) is quiet unless used.
+
+    Raises:
+        ValueError: who writes to it, and how much, isn't known.
+    """
     name = str(group.inputs.get("name", group.name))
     of = partial(Component, resource=group.name, part="logs")
-    by_query = name.endswith("/service")
-    if by_query:
-        quantity = at.queries * at.usage.amount("service_log_kib_per_query") / KIB_PER_GIB
-        because = at.usage.because("queries_per_month", "service_log_kib_per_query")
-    elif name.endswith("/flow"):
-        quantity, because = at.usage.amount("flow_log_gib_per_month"), at.usage.because("flow_log_gib_per_month")
-    else:
+    if name.endswith("/exec"):
         return
+    figure = _log_figure(name)
+    by_query = figure.endswith("_per_query")
+    figures = ("queries_per_month", figure) if by_query else (figure,)
+    because = at.usage.because(*figures)
+    quantity = at.usage.amount(figure) * (at.queries / KIB_PER_GIB if by_query else 1)
     months = number(group.inputs, "retentionInDays") / DAYS_PER_MONTH
     for what, key, unit, amount in (
         ("logs, ingested", "cloudwatch.logs.ingest_gb", "GB", quantity),
@@ -97,6 +106,16 @@ def log_group(group: Declared, at: Situation) -> Iterator[Component]:
             kind="usage" if by_query else "fixed",
             assumption=because,
         )
+
+
+def _log_figure(name: str) -> str:
+    if name.endswith("/service"):
+        return "service_log_kib_per_query"
+    if name.startswith("aws-waf-logs-"):
+        return "firewall_log_kib_per_query"
+    if name.endswith("/flow"):
+        return "flow_log_gib_per_month"
+    raise ValueError(f"who writes to {name} is not known")
 
 
 def alarm(watch: Declared, at: Situation) -> Iterator[Component]:

@@ -23,7 +23,7 @@ def sheet(pricing: Pricing, names: Sequence[str]) -> Sheet:
     Raises:
         NotUsable: one is unknown or not built yet, or the stack's config is wrong with it.
     """
-    reports = {name: pricing.report({"topology": name}) for name in names}
+    reports = {name: pricing.price(pricing.on(name)) for name in names}
     by_part = {name: bill.parts(found) for name, found in reports.items()}
     own = [part for part in dict.fromkeys(part for sums in by_part.values() for part in sums) if part not in LLM]
     rows = [_row(part, {name: by_part[name].get(part, Decimal()) for name in names}) for part in own]

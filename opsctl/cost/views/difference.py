@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
+from opsctl.cost.mistakes import reasons
 from opsctl.cost.sheet import Column, Rate, Sheet, Usd
 from opsctl.cost.views import bill
 from opsctl.errors import NotUsable
@@ -26,6 +29,26 @@ COLUMNS = (
 )
 
 
+class _Line(BaseModel):
+    id: str
+    quantity: Decimal
+    unitPrice: Decimal | None  # noqa: N815 - the report's contract
+    monthlyUsd: Decimal | None  # noqa: N815
+
+
+class _Totals(BaseModel):
+    monthlyUsd: Decimal  # noqa: N815
+
+
+class KeptReport(BaseModel):
+    """What is read of a report; its other keys are shown to nobody."""
+
+    stack: str
+    lines: tuple[_Line, ...]
+    totals: _Totals
+    incomplete: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Two report documents, before and after."""
@@ -39,6 +62,11 @@ class Difference:
         was, now = (_usd(each["totals"]["monthlyUsd"]) or Decimal() for each in (self.before, self.after))
         return (now - was) / was if was else None
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What has no price now and was not missing before: the change leaves it out."""
+        return tuple(each for each in self.after["incomplete"] if each not in self.before["incomplete"])
+
 
 def kept(file: Path) -> Mapping[str, Any]:
     """A report that `--format json --out FILE` wrote.
@@ -48,15 +76,18 @@ def kept(file: Path) -> Mapping[str, Any]:
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        for line in found["lines"]:
-            _ = line["id"], _usd(line["monthlyUsd"]), line["unitPrice"]
-        _ = _usd(found["totals"]["monthlyUsd"]), found["stack"], found["incomplete"]
-    except (OSError, ValueError, KeyError, TypeError, InvalidOperation) as exc:
-        raise NotUsable(
-            f"--diff {file}: {type(exc).__name__}: {exc}",
-            next_step="give a stack file, or a report of `opsctl cost-report --format json`",
-        ) from exc
+        KeptReport.model_validate(found)
+    except ValidationError as exc:
+        raise _no_report(file, reasons(exc)) from exc
+    except (OSError, ValueError, RecursionError) as exc:
+        raise _no_report(file, str(exc)) from exc
     return dict(found)
+
+
+def _no_report(file: Path, why: str) -> NotUsable:
+    return NotUsable(
+        f"--diff {file}: {why}", next_step="give a stack file, or a report of `opsctl cost-report --format json`"
+    )
 
 
 def sheet(found: Difference) -> Sheet:
@@ -71,12 +102,13 @@ def sheet(found: Difference) -> Sheet:
         columns=COLUMNS,
         rows=tuple(rows),
         sums=(("total", Usd(was), Usd(now), Usd(now - was), grown),),
-        notes=tuple(f"incomplete: {each}" for each in incomplete),
+        notes=(*(f"incomplete: {each}" for each in incomplete), *_past(found)),
         document={
             "version": 1,
             "before": found.before["totals"],
             "after": found.after["totals"],
             "growth": None if found.growth is None else f"{found.growth:.6f}",
+            "unknown": list(found.unknown),
             "lines": [
                 {"id": row[0], "was": _json(row[1]), "is": _json(row[2]), "change": _json(row[3]), "why": row[4]}
                 for row in rows
@@ -84,6 +116,24 @@ def sheet(found: Difference) -> Sheet:
         },
         incomplete=incomplete,
     )
+
+
+def overgrown(document: Mapping[str, Any], limit: Decimal) -> str | None:
+    """Why the change of a sheet is over `limit`, a share; None where it is not. What can't be told is over it."""
+    if document["unknown"]:
+        return f"how much the cost grows is not known: {'; '.join(document['unknown'])}"
+    was, now = (Decimal(document[side]["monthlyUsd"]) for side in ("before", "after"))
+    if now <= was * (1 + limit):
+        return None
+    grown = f"by {(now / was - 1) * 100:.1f} %" if was else "from nothing"
+    return f"the cost grows {grown}, over the {(limit * 100).normalize():f} % of --fail-over"
+
+
+def _past(found: Difference) -> list[str]:
+    """What had no price before and has one, or is gone, now: its line only seems to grow or shrink."""
+    return [
+        f"incomplete before: {each}" for each in found.before["incomplete"] if each not in found.after["incomplete"]
+    ]
 
 
 def _rows(found: Difference) -> Iterator[tuple[Cell, ...]]:

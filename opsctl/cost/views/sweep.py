@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opsctl.cost.capacity import limits
 from opsctl.cost.sheet import Column, Curves, Quantity, Sheet, Usd
+from opsctl.cost.usage import ABSURD
 from opsctl.cost.views.bill import exact
 from opsctl.errors import NotUsable
 
@@ -48,11 +49,12 @@ def parsed(text: str) -> Range:
     ends = values.split("..")
     try:
         low, high = (Decimal(each) for each in ends)
-    except (ValueError, ArithmeticError) as exc:
+        sound = name == FIGURE and 1 <= low < high <= ABSURD and low % 1 == high % 1 == 0
+    except (ValueError, ArithmeticError) as exc:  # also of a NaN, which compares with nothing
         raise NotUsable(f"--sweep {text}: is no range", next_step=f"write {FIGURE}=1e3..1e7") from exc
-    if name != FIGURE or not (1 <= low < high <= Decimal("1e12")):
+    if not sound:
         raise NotUsable(
-            f"--sweep {text}: only {FIGURE} from 1 up to 1e12 can be swept, the smaller one first",
+            f"--sweep {text}: only {FIGURE} can be swept, whole numbers from 1 up to 1e12, the smaller one first",
             next_step=f"write {FIGURE}=1e3..1e7",
         )
     return Range(low, high)
@@ -64,7 +66,7 @@ def sheet(pricing: Pricing, names: Sequence[str], over: Range) -> Sheet:
     Raises:
         NotUsable: a topology is unknown or not built yet.
     """
-    stacks = {name: pricing.situation({"topology": name}) for name in names}
+    stacks = {name: pricing.on(name) for name in names}
     xs = over.points()
     curves = {name: [_total(pricing, at, x) for x in xs] for name, at in stacks.items()}
     crossings = list(_crossings(pricing, stacks, xs, curves))

@@ -12,8 +12,8 @@ import pytest
 
 from opsctl import stack as engine
 from opsctl.cost import usage
+from opsctl.cost.engine_state import exported
 from opsctl.cost.pricing import Pricing
-from opsctl.cost.stack_source import exported
 from opsctl.cost.views import live
 from opsctl.cost.views.live import Running
 from opsctl.errors import NotDeployed

@@ -43,6 +43,7 @@ def usd(report: Report, *keys: str) -> Decimal:
         (("alb.hour",), "16.43", ".0225 x 730"),
         (("waf.acl_month", "waf.rule_month"), "10.00", "5 + 5 rules"),
         (("elasticache.valkey.cache.t4g.micro.node_hour",), "18.69", "2 x .0128 x 730"),
+        (("sagemaker.data.gb",), "0.00", "8,000 x 1,750 tokens x 4 bytes = 0.05 GB x .016"),
         (("openai.gpt-4o-mini.input_token",), "1.20", "8,000 x 1,000 tokens x .15 a million: a fifth is cached"),
     ],
 )
@@ -76,6 +77,14 @@ def test_a_schedule_and_spot_shape_the_tasks_of_development(priced: Priced) -> N
     both = priced("dev", service={"replicas": {"min": 2, "max": 2}})
     assert of(both, "fargate.x86.vcpu_hour").component.quantity == Decimal(282) * Decimal("1.25")
     assert of(both, "fargate_spot.x86.vcpu_hour").component.quantity == Decimal(282) * Decimal("0.75")
+
+
+def test_the_firewalls_log_of_every_request_is_paid(priced: Priced) -> None:
+    """1M x 2 KiB = 1.91 GB; kept for a year: twelve times as much."""
+    report = priced("prod", "queries_per_month=1000000")
+    ingested = of(report, "cloudwatch.logs.ingest_gb", "-log").component
+    assert (round(ingested.quantity, 2), ingested.kind) == (Decimal("1.91"), "usage")
+    assert of(report, "cloudwatch.logs.archive_gb_month", "-log").component.quantity == ingested.quantity * 12
 
 
 def test_traffic_above_what_the_tasks_take_adds_tasks_up_to_the_maximum(priced: Priced) -> None:

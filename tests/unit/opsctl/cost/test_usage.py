@@ -39,6 +39,8 @@ def test_a_change_wins_and_says_so() -> None:
         ("queries_per_month=-1", "figures.queries_per_month.value: Input should be greater than or equal to 0"),
         ("queries_per_month=1e13", "figures.queries_per_month.value: Input should be less than or equal to"),
         ("queries_per_month=NaN", "figures.queries_per_month.value: "),
+        ("queries_per_month=1e-50000", "should have no more than 12 decimal places"),
+        ("hours_per_month=1000000", "figures.hours_per_month.value: Input should be less than or equal to 744"),
         ("cache_hit_share=1.1", "figures.cache_hit_share.value: Input should be less than or equal to 1"),
         ("hours_per_month=0", "figures.hours_per_month.value: Input should be greater than 0"),
     ],

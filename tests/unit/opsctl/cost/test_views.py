@@ -32,13 +32,38 @@ def pricing(*figures: str, **more: Any) -> Pricing:
 
 def test_a_comparison_shows_what_each_topologys_own_report_says() -> None:
     asked = pricing()
-    found = compare.sheet(asked, ["ecs", "ecs"])
+    found = compare.sheet(asked, ["ecs"])
     own = asked.report()
     by_name = {str(row[0]): row[1] for row in found.sums}
     assert by_name["without models"] == Usd(own.totals.without_llm)
     assert by_name["total"] == Usd(own.totals.monthly)
     parts = {str(row[0]) for row in found.rows}
     assert parts == {line.component.part for line in own.lines} - {"model", "query model"}
+
+
+def test_an_edge_stands_beside_the_same_stack_in_the_cloud(opsctl: Run, tmp_path: Path) -> None:
+    """Both answer through llama.cpp, and nothing else of the config is changed: what is left is the topology."""
+    config = yaml.safe_load((cloud_cases.ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    config["rag-platform:generation"] = {
+        "provider": "llamacpp",
+        "model": "/models/answers.gguf",
+        "llamacpp": {"image": cloud_cases.DIGEST},
+    }
+    config |= {"rag-platform:hybrid": {"fallback": {"kind": "none"}}, "rag-platform:queryModel": {"provider": "none"}}
+    config |= {"rag-platform:cache": {"redis": "none"}}
+    file = tmp_path / "Pulumi.both.yaml"
+    file.write_text(yaml.safe_dump({"config": config}))
+    ended = opsctl("cost-report", "--stack-file", str(file), *EAST, "--compare", "ecs,hybrid", "--format", "json")
+    assert ended.code == 0, ended.err
+    totals = {name: Decimal(each["totals"]["monthlyUsd"]) for name, each in json.loads(ended.out)["topologies"].items()}
+    assert totals["hybrid"] == 0
+    assert totals["ecs"] > 144, "the sidecar has its part of the task's own size"
+
+
+def test_a_sweep_of_what_costs_nothing_is_drawn_too(opsctl: Run) -> None:
+    ended = opsctl("cost-report", "-s", "local", "--sweep", "queries_per_month=1e3..1e7", "--format", "html")
+    assert ended.code == 0, ended.err
+    assert "<polyline" in ended.out
 
 
 def test_curves_are_the_reports_of_their_points() -> None:
