@@ -1,5 +1,6 @@
 """The stack files in the tree, and moving between topologies."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ def test_dev_is_small_and_prod_is_highly_available_and_protected() -> None:
     assert (prod.service.cpu, prod.service.memory_gib, prod.service.replicas.max) == (2, 4, 4)
     assert dev.development
     assert not prod.development
+
+
+def test_no_committed_stack_file_is_tied_to_somebodys_passphrase() -> None:
+    """`pulumi stack init dev` refuses any passphrase but the one whose salt is in the file."""
+    salted = ["git", "grep", "--cached", "--name-only", "^encryptionsalt:", "--", "Pulumi.*.yaml"]
+    done = subprocess.run(salted, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr  # 1: nothing found
 
 
 def minimal(topology: str, **more: object) -> StackConfig:
