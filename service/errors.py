@@ -12,7 +12,7 @@ RagError
 |  |- Unreachable         503  no connection could be made: nothing was done, so a second try is harmless
 |  |- CircuitOpen         503  it failed so often that it is left alone for now
 |- DeadlineExceeded       503  the request's time is used up
-|- Overloaded             503  as many requests are in flight as the process takes
+|- Overloaded             503  as many requests are in flight as the process takes, or it has no descriptor left
 |- NotReady               503  starting or draining
 |- ClientGone             499  nobody reads the answer; never sent, only counted
 |- StartupError           exit code, before the first request: a wrong setting or a broken artefact
@@ -76,7 +76,7 @@ class NotReady(RagError):
 
 
 class Overloaded(RagError):
-    """As many requests are in flight as the process takes; refused before anything was read or paid."""
+    """One request more than the process carries: refused before anything is read or paid, or out of descriptors."""
 
     status = 503
     title = "Too many requests in flight"

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+from httpx_sse import EventSource
 
 from service.adapters import chat_stream
 from service.adapters.chat_stream import STAGE
@@ -89,8 +90,6 @@ class LlamaCpp:
             raise StageUnavailable(STAGE, "llama.cpp counted no tokens; is it llama.cpp's server?") from exc
 
     async def _deltas(self, body: dict[str, Any]) -> AsyncGenerator[Delta]:
-        from httpx_sse import EventSource  # noqa: PLC0415 - loads when first used
-
         try:
             async with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
                 if response.is_error:

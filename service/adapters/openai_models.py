@@ -105,6 +105,7 @@ class OpenAIQueryModel:
 
     def __init__(self, client: openai.AsyncOpenAI, *, model: str) -> None:
         self._client = client
+        self._completions = client.chat.completions  # now: it loads modules, for which a busy process has no descriptor
         self._model = model
 
     async def self_query(self, query: str) -> SelfQuery:
@@ -125,7 +126,7 @@ class OpenAIQueryModel:
 
     async def _ask(self, stage: str, task: str, query: str, schema: type[T], *, max_tokens: int) -> tuple[T, Usage]:
         with _translated(stage, self._model):
-            completion = await self._client.chat.completions.parse(
+            completion = await self._completions.parse(
                 model=self._model,
                 messages=[{"role": "system", "content": task}, {"role": "user", "content": query}],
                 response_format=schema,
@@ -144,6 +145,7 @@ class OpenAIGenerator:
 
     def __init__(self, client: openai.AsyncOpenAI, *, model: str, context_tokens: int) -> None:
         self._client = client
+        self._completions = client.chat.completions  # now: it loads modules, for which a busy process has no descriptor
         self._model = model
         self._context_tokens = context_tokens
 
@@ -174,7 +176,7 @@ class OpenAIGenerator:
 
     async def _deltas(self, messages: Sequence[Message], max_tokens: int) -> AsyncGenerator[Delta]:
         with _translated(chat_stream.STAGE, self._model):
-            stream = await self._client.chat.completions.create(
+            stream = await self._completions.create(
                 model=self._model,
                 messages=cast("list[ChatCompletionMessageParam]", [asdict(message) for message in messages]),
                 max_completion_tokens=max_tokens,

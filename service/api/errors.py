@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from service.api.schemas import OpenAIError, OpenAIErrorBody, Problem
 from service.errors import BadRequest, RagError, StageUnavailable, Unauthenticated
+from service.resilience.descriptors import foreseen
 from service.telemetry import Exchange
 
 log = logging.getLogger(__name__)
@@ -147,19 +148,18 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
     return _answer(request, body, dict(exc.headers or {}))
 
 
-def unexpected(exc: Exception, request_id: str) -> Problem:
-    """Log what nobody foresaw; its caller learns the request id and nothing else."""
-    log.error("unexpected error in request %s", request_id, exc_info=exc)
-    return Problem(
-        type="about:blank",
-        title="Internal error",
-        status=500,
-        detail="the service's log has the cause under this request id",
-        request_id=request_id,
-    )
+def explained(exc: Exception, seen: Exchange) -> RagError:
+    """What to tell of an error; where nobody foresaw it, it is logged and its caller learns the request id alone."""
+    error = exc if isinstance(exc, RagError) else foreseen(exc)
+    seen.error = error or exc
+    if error is not None:
+        return error
+    log.error("unexpected error in request %s", seen.request_id, exc_info=exc)
+    return RagError("the service's log has the cause under this request id")
 
 
 def failed(scope: Scope, exc: Exception) -> JSONResponse:
-    """The answer to a request that ended in an error which nobody foresaw."""
+    """The answer to a request that ended in an error for which there is no handler."""
     request = Request(scope)
-    return _answer(request, unexpected(exc, request_id(request)))
+    error = explained(exc, exchange(request))
+    return _answer(request, problem(error, request_id(request)), retry_after(error))

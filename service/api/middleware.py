@@ -60,8 +60,8 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as exc:
-            exchange.error = exc
             if exchange.status:  # the response has begun: that it breaks off says that it is not whole
+                exchange.error = exc
                 raise
             # Here and not in Starlette's handler, after which the server logs the same error once more.
             await failed(scope, exc)(scope, receive, send_with_id)

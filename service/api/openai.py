@@ -17,12 +17,12 @@ from starlette.responses import Response
 
 from service.api.deps import Call, CallDep
 from service.api.disconnect import unless_gone
-from service.api.errors import REFUSED, documented, openai_error, unexpected
+from service.api.errors import REFUSED, documented, explained, openai_error
 from service.api.event_stream import STREAMED, EventStream
 from service.api.rag import source_of
 from service.api.schemas import MAX_QUERY_CHARS, WHOLE, Source
 from service.api.strict_json import StrictRoute
-from service.errors import BadRequest, RagError
+from service.errors import BadRequest
 from service.rag.events import Answer, Events, Question, Token
 from service.rag.pipeline import last_of
 
@@ -201,14 +201,8 @@ async def _chunks(events: Events, body: ChatRequest, call: Call) -> AsyncIterato
                     if body.stream_options and body.stream_options.include_usage:
                         yield chunk(choices=[], usage=_usage(event))
             yield b"data: [DONE]\n\n"
-        except RagError as exc:
-            call.exchange.error = exc
-            yield b"data: " + openai_error(exc).model_dump_json().encode() + b"\n\n"
         except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
-            call.exchange.error = exc
-            unexpected(exc, call.request_id)
-            broken = RagError("internal error")
-            yield b"data: " + openai_error(broken).model_dump_json().encode() + b"\n\n"
+            yield b"data: " + openai_error(explained(exc, call.exchange)).model_dump_json().encode() + b"\n\n"
 
 
 class _Chunk(BaseModel):

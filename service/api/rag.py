@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from service.api.deps import Call, CallDep
 from service.api.disconnect import unless_gone
-from service.api.errors import REFUSED, documented, problem, unexpected
+from service.api.errors import REFUSED, documented, explained, problem
 from service.api.event_stream import EVENT_STREAM, STREAMED, EventStream
 from service.api.schemas import (
     RagRequest,
@@ -27,7 +27,6 @@ from service.api.schemas import (
     UsageOut,
 )
 from service.api.strict_json import StrictRoute
-from service.errors import RagError
 from service.ports import Hit
 from service.rag.events import Answer, Event, Found, Question, Token
 from service.rag.pipeline import last_of
@@ -106,12 +105,8 @@ async def _encode(first: Event, events: AsyncGenerator[Event], call: Call) -> As
             yield _event(first, call)
             async for event in events:
                 yield _event(event, call)
-        except RagError as exc:
-            call.exchange.error = exc
-            yield _sse("error", problem(exc, call.request_id))
         except Exception as exc:  # noqa: BLE001 - the status is sent already: a reader must learn that this is no end
-            call.exchange.error = exc
-            yield _sse("error", unexpected(exc, call.request_id))
+            yield _sse("error", problem(explained(exc, call.exchange), call.request_id))
 
 
 def _event(event: Event, call: Call) -> bytes:
