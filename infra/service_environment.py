@@ -182,8 +182,8 @@ def _generation(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_LLAMACPP_URL": wiring.llamacpp_url,
         "SAGEMAKER_ENDPOINT_INFERENCE": cfg.generation.endpoint if remote else None,
         "RAG_SAGEMAKER_ENGINE": cfg.generation.engine if remote else None,
-        # scale to zero hosts the model as an inference component, which `opsctl deploy-endpoint` names so
-        "RAG_SAGEMAKER_COMPONENT": f"{cfg.generation.endpoint}-main" if remote and asleep else None,
+        # scale to zero hosts the model as an inference component
+        "RAG_SAGEMAKER_COMPONENT": cfg.generation.component if remote and asleep else None,
     }
 
 

@@ -35,14 +35,14 @@ class ModelAccessArgs:
     log_bucket: PrivateBucket
 
 
-def invoke_statements(site: Site, endpoint: str) -> list[Statement]:
-    """Invoke the named endpoint, and the inference components that carry its name; nothing else."""
+def invoke_statements(site: Site, endpoint: str, component: str) -> list[Statement]:
+    """Invoke the named endpoint and its inference component; nothing else."""
     return [
         allow(
             ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
             [
                 site.arn("sagemaker", f"endpoint/{endpoint.lower()}"),
-                site.arn("sagemaker", f"inference-component/{endpoint.lower()}-*"),
+                site.arn("sagemaker", f"inference-component/{component.lower()}"),
             ],
         )
     ]

@@ -102,6 +102,11 @@ class Generation(Section):
     llamacpp: Sidecar = Sidecar()
     usd_per_mtok: TokenPrice | None = None  # absent: the list price of OpenAI's models
 
+    @property
+    def component(self) -> str:
+        """The inference component of an endpoint that scales to zero; `opsctl deploy-endpoint` names it so."""
+        return f"{self.endpoint}-main"
+
 
 class QueryModel(Section):
     """Self-query and expansion; `none` turns both off."""

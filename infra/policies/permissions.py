@@ -53,7 +53,7 @@ def invoke_only_named_endpoint(policy: Resource) -> Found:
         if any(action.startswith("sagemaker:Invoke") for action in listed(statement.get("Action"))):
             for resource in listed(statement.get("Resource")):
                 name = resource.rpartition("/")[2]
-                if name in {"", "*", resource}:
+                if "*" in name or name in {"", resource}:
                     yield f"may invoke {resource}"
 
 

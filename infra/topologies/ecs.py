@@ -149,8 +149,8 @@ class EcsTopology(pulumi.ComponentResource):
         return TaskRoles(self._name, base.site, args, opts=self._child)
 
     def _invoke(self) -> list[Statement]:
-        base = self._base
-        return invoke_statements(base.site, self._cfg.generation.endpoint) if base.model else []
+        base, asked = self._base, self._cfg.generation
+        return invoke_statements(base.site, asked.endpoint, asked.component) if base.model else []
 
     def _make_cluster(self) -> EcsCluster:
         cfg, base = self._cfg, self._base

@@ -166,7 +166,7 @@ def test_service_may_invoke_the_named_endpoint_and_nothing_else(prod: offline.Pr
     (invoke,) = [each for each in statements(prod, "task") if "sagemaker:InvokeEndpoint" in each["Action"]]
     assert invoke["Resource"] == [
         "arn:aws:sagemaker:eu-north-1:111122223333:endpoint/twin",
-        "arn:aws:sagemaker:eu-north-1:111122223333:inference-component/twin-*",
+        "arn:aws:sagemaker:eu-north-1:111122223333:inference-component/twin-main",
     ]
     actions = {action for each in statements(prod, "task") for action in each["Action"]}
     assert actions == {

@@ -142,7 +142,7 @@ def no_deny(props: dict[str, Any]) -> None:
     props["policy"] = json.dumps(policy)
 
 
-ONE_INVOKE = {"Action": ["sagemaker:InvokeEndpoint"], "Resource": ["arn:aws:sagemaker:x:1:endpoint/*"]}
+ONE_INVOKE = {"Action": ["sagemaker:InvokeEndpoint"], "Resource": ["arn:aws:sagemaker:x:1:endpoint/twin-*"]}
 HTTP = [{"type": "forward", "targetGroupArn": "x"}]
 # rule -> the type (and the end of the name) of one good resource, and the one field that is broken
 BAD: dict[str, tuple[str, str, Break]] = {

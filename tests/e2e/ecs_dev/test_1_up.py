@@ -106,7 +106,7 @@ def test_the_task_role_can_invoke_the_named_endpoint_only(stack: Stack) -> None:
     invoke = [each for each in document["Statement"] if "sagemaker:InvokeEndpoint" in each["Action"]]
     assert [resource.rpartition(":")[2] for resource in invoke[0]["Resource"]] == [
         "endpoint/twin",
-        "inference-component/twin-*",
+        "inference-component/twin-main",
     ]
 
 
