@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opsctl.model.upload import Result
     from opsctl.model.weights import Weights
     from opsctl.output import Form
+    from opsctl.stack import Delivery
 
 
 @click.group("model")
@@ -42,8 +43,8 @@ def model() -> None:
 def upload(*, name: str, stack: str, folder: Path | None, revision: str, form: Form) -> None:
     """Copy MODEL into the stack's bucket, so that its endpoint starts without the hub and without a token.
 
-    A run that was broken off goes on where it stopped. A gated model needs HF_TOKEN, which stays on this machine. The
-    endpoint changes with the next `opsctl deploy-endpoint`.
+    A run that was broken off goes on where it stopped. A gated model needs HF_TOKEN, or the stack's
+    secrets.huggingFaceToken; the endpoint sees neither. It changes with the next `opsctl deploy-endpoint`.
 
     \b
     Examples:
@@ -55,16 +56,17 @@ def upload(*, name: str, stack: str, folder: Path | None, revision: str, form: F
     settings = environment.load()
     talk = talk_console(settings)
 
-    def open_weights() -> Weights:
+    def open_weights(delivery: Delivery) -> Weights:
         if folder is not None:
             from opsctl.model.folder import FolderWeights  # noqa: PLC0415
 
             with working(talk, f"hashing {folder} ..."):
                 return FolderWeights.open(name, folder)
         from opsctl.model.hub import HubWeights  # noqa: PLC0415
+        from opsctl.model.token import with_token  # noqa: PLC0415
 
         with working(talk, f"asking {settings.hub.url} for {name} ..."):
-            return HubWeights.open(name, revision, settings.hub)
+            return HubWeights.open(name, revision, with_token(settings.hub, delivery))
 
     uri, result = copy_model(find_project(), stack, open_weights, settings, talk)
     if form == "json":

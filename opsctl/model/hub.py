@@ -128,7 +128,7 @@ def translated(model: str, hub: Hub) -> Iterator[None]:
     except errors.GatedRepoError as exc:
         raise NoSuchModel(
             f"{model} is gated, and {'this token has' if hub.token else 'without a token there is'} no access to it",
-            next_step=f"accept its terms at {hub.url}/{model}, and set HF_TOKEN",
+            next_step=f"accept its terms at {hub.url}/{model}, and set HF_TOKEN or secrets.huggingFaceToken",
         ) from exc
     except (
         errors.RepositoryNotFoundError,
@@ -138,7 +138,7 @@ def translated(model: str, hub: Hub) -> Iterator[None]:
     ) as exc:
         raise NoSuchModel(
             f"the hub shows no {model}, or not that revision or file of it",
-            next_step="check the name; a private model needs HF_TOKEN",
+            next_step="check the name; a private model needs HF_TOKEN or secrets.huggingFaceToken",
         ) from exc
     except errors.HFValidationError as exc:
         raise NotUsable(f"'{model}' is no name of a model", next_step="give it as owner/name") from exc

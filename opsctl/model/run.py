@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from opsctl.model.weights import Weights
     from opsctl.project import Project
     from opsctl.settings import Settings
+    from opsctl.stack import Delivery
 
 
 def copy_model(
-    project: Project, stack: str, open_weights: Callable[[], Weights], settings: Settings, talk: Console
+    project: Project, stack: str, open_weights: Callable[[Delivery], Weights], settings: Settings, talk: Console
 ) -> tuple[str, Result]:
     """Copy a model into the stack's bucket; gives the copy's address and what was sent.
 
@@ -36,7 +37,7 @@ def copy_model(
             f"stack '{stack}' has no bucket for models yet", next_step=f"build it: `opsctl deploy --stack {stack}`"
         )
     bucket = WeightsBucket.open(delivery.endpoint.bucket, delivery.region)
-    weights = open_weights()
+    weights = open_weights(delivery)
     with copy_progress(talk, weights) as tell:
         result = Upload(weights, bucket, tell).run()
     return f"s3://{bucket.name}/{result.copy.prefix}", result
