@@ -113,6 +113,8 @@ def cost_report(
     else:
         sheet = ask.answer(pricing, ask.Question(compare, sweep, other, optimise, guide))
     _write(renderer(form)(sheet), out)
+    if form == "csv":  # has no place for notes, and a stale or missing price must be told in every format
+        click.echo("\n".join(sheet.notes), err=True)
     _judge(sheet, strict=strict, limit=limit)
 
 

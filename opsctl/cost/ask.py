@@ -65,7 +65,7 @@ def answer(pricing: Pricing, question: Question) -> Sheet:
     if question.optimise:
         return levers.sheet(pricing)
     if question.guide:
-        return guide.sheet(pricing.catalog(pricing.situation()))
+        return guide.sheet(pricing.catalog(pricing.situation()), pricing.today)
     if question.other is not None:
         return difference.sheet(_before_and_after(pricing, question.other))
     names = _names(question.compare) if question.compare is not None else []

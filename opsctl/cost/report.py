@@ -11,7 +11,7 @@ from opsctl.cost import allowances, outside
 from opsctl.cost.resources import FREE, PRICED, UNSUPPORTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from opsctl.cost.catalog import Catalog, Price
     from opsctl.cost.components import Component, Situation
@@ -119,7 +119,7 @@ def report(at: Situation, catalog: Catalog, *, today: dt.date, free_tier: bool =
         totals=_totals(lines, at.queries),
         incomplete=(*unknown, *(f"no price of {key} in {catalog.region}" for key in unpriced)),
         not_included=(*NOT_INCLUDED, *(EDGE_ONLY if at.cfg.topology == "hybrid" else ())),
-        warnings=tuple(_warnings(lines, today)),
+        warnings=tuple(warnings(_used(lines), today)),
     )
 
 
@@ -151,8 +151,12 @@ def _totals(lines: Iterable[Line], queries: Decimal) -> Totals:
     return Totals(sums["fixed"], sums["usage"], llm, whole / queries if queries else None)
 
 
-def _warnings(lines: Iterable[Line], today: dt.date) -> Iterator[str]:
-    used = {line.component.price_key: line.price for line in lines if line.price and line.component.quoted is None}
+def _used(lines: Iterable[Line]) -> dict[str, Price]:
+    return {line.component.price_key: line.price for line in lines if line.price and line.component.quoted is None}
+
+
+def warnings(used: Mapping[str, Price], today: dt.date) -> Iterator[str]:
+    """What is doubtful about the prices that were used."""
     if stale := sorted(key for key, price in used.items() if price.stale(today)):
         yield f"{len(stale)} prices are older than 100 days: {', '.join(stale)}; re-read them before you rely on them"
     if weak := sorted(key for key, price in used.items() if price.confidence == "C"):

@@ -58,8 +58,9 @@ def problem(found: Report, cfg: StackConfig) -> str | None:
         return None
     ranked = sorted(found.lines, key=lambda line: -(line.usd or 0))
     largest = "; ".join(f"{line.component.id} {Usd(line.usd)}" for line in ranked[:LARGEST])
+    least = "at least " if found.incomplete else ""
     return (
-        f"the stack would cost {Usd(found.totals.monthly)} USD a month, over its budget of "
+        f"the stack would cost {least}{Usd(found.totals.monthly)} USD a month, over its budget of "
         f"{Usd(cfg.budget.monthly_usd)}: {largest}; raise budget.monthlyUsd or make it cheaper: "
         f"`opsctl cost-report --stack {cfg.stack} --optimise` shows how"
     )

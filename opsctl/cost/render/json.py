@@ -10,5 +10,6 @@ if TYPE_CHECKING:
 
 
 def render(sheet: Sheet) -> str:
-    """Money is a string of 6 decimals in it."""
-    return json.dumps(sheet.document, indent=2, ensure_ascii=False) + "\n"
+    """Money is a string of 6 decimals in it; what is doubtful stands in it, in a list of its own or as notes."""
+    document = sheet.document if "warnings" in sheet.document else {**sheet.document, "notes": list(sheet.notes)}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from opsctl.cost.sheet import Bars, Column, Quantity, Rate, Sheet, Usd
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opsctl.cost.report import Line, Report
     from opsctl.cost.sheet import Cell
 
@@ -53,6 +55,15 @@ def notes(report: Report) -> tuple[str, ...]:
         *(f"warning: {what}" for what in report.warnings),
         f"not included: {'; '.join(report.not_included)}",
     )
+
+
+def shared_notes(reports: Mapping[str, Report]) -> tuple[str, ...]:
+    """Each note once, with the topologies that it holds for."""
+    said: dict[str, list[str]] = {}
+    for name, found in reports.items():
+        for note in notes(found):
+            said.setdefault(note, []).append(name)
+    return tuple(note if len(names) == len(reports) else f"{', '.join(names)}: {note}" for note, names in said.items())
 
 
 def parts(report: Report) -> dict[str, Decimal]:

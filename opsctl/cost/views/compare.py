@@ -33,7 +33,7 @@ def sheet(pricing: Pricing, names: Sequence[str]) -> Sheet:
         columns=(Column("part"), *(Column(name, figures=True) for name in names)),
         rows=tuple(rows),
         sums=_sums(reports),
-        notes=_notes(reports),
+        notes=bill.shared_notes(reports),
         document={
             "version": 1,
             "stack": pricing.stack,
@@ -53,6 +53,7 @@ def _row(label: str, amounts: Mapping[str, Decimal]) -> tuple[Cell, ...]:
 
 
 def _sums(reports: Mapping[str, Report]) -> tuple[tuple[Cell, ...], ...]:
+    whole = "total of what is priced" if any(found.incomplete for found in reports.values()) else "total"
     per_query = (
         "no query" if found.totals.per_query is None else Usd(found.totals.per_query, digits=6)
         for found in reports.values()
@@ -60,15 +61,6 @@ def _sums(reports: Mapping[str, Report]) -> tuple[tuple[Cell, ...], ...]:
     return (
         _row("without models", {name: found.totals.without_llm for name, found in reports.items()}),
         _row("models", {name: found.totals.llm for name, found in reports.items()}),
-        _row("total", {name: found.totals.monthly for name, found in reports.items()}),
+        _row(whole, {name: found.totals.monthly for name, found in reports.items()}),
         ("per query", *per_query),
     )
-
-
-def _notes(reports: Mapping[str, Report]) -> tuple[str, ...]:
-    """Each note once, with the topologies that it holds for."""
-    said: dict[str, list[str]] = {}
-    for name, found in reports.items():
-        for note in bill.notes(found):
-            said.setdefault(note, []).append(name)
-    return tuple(note if len(names) == len(reports) else f"{', '.join(names)}: {note}" for note, names in said.items())

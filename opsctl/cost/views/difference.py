@@ -102,7 +102,7 @@ def sheet(found: Difference) -> Sheet:
         columns=COLUMNS,
         rows=tuple(rows),
         sums=(("total", Usd(was), Usd(now), Usd(now - was), grown),),
-        notes=(*(f"incomplete: {each}" for each in incomplete), *_past(found)),
+        notes=(*(f"incomplete: {each}" for each in incomplete), *_past(found), *_warned(found)),
         document={
             "version": 1,
             "before": found.before["totals"],
@@ -134,6 +134,10 @@ def _past(found: Difference) -> list[str]:
     return [
         f"incomplete before: {each}" for each in found.before["incomplete"] if each not in found.after["incomplete"]
     ]
+
+
+def _warned(found: Difference) -> list[str]:
+    return [f"warning: {each}" for each in found.after.get("warnings", ())]
 
 
 def _rows(found: Difference) -> Iterator[tuple[Cell, ...]]:

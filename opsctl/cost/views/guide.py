@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
+from opsctl.cost.report import warnings
 from opsctl.cost.sheet import Column, Sheet, Usd
 from opsctl.cost.views.bill import exact
 
 if TYPE_CHECKING:
-    from opsctl.cost.catalog import Catalog
+    import datetime as dt
+
+    from opsctl.cost.catalog import Catalog, Price
 
 COLUMNS = (
     Column("what"),
@@ -39,7 +42,7 @@ class _Table(BaseModel):
     rows: tuple[_Row, ...]
 
 
-def sheet(prices: Catalog) -> Sheet:
+def sheet(prices: Catalog, today: dt.date) -> Sheet:
     """One row for each of the guide's, priced in the region of the catalog."""
     text = files("opsctl.cost").joinpath("guide.yaml").read_text(encoding="utf-8")
     table = _Table.model_validate(YAML(typ="safe", pure=True).load(text))
@@ -51,7 +54,7 @@ def sheet(prices: Catalog) -> Sheet:
         columns=COLUMNS,
         rows=tuple((row.what, Usd(row.usd), Usd(usd), row.why) for row, usd in rows),
         sums=(("total", Usd(said), Usd(sum(known, Decimal())), "what has no price is not in the true total"),),
-        notes=(),
+        notes=tuple(f"warning: {each}" for each in warnings(_used(table, prices), today)),
         document={
             "version": 1,
             "region": prices.region,
@@ -62,6 +65,11 @@ def sheet(prices: Catalog) -> Sheet:
             "totals": {"guideUsd": exact(said), "trueUsd": exact(sum(known, Decimal()))},
         },
     )
+
+
+def _used(table: _Table, prices: Catalog) -> dict[str, Price]:
+    found = {key: prices.find(key) for row in table.rows for key in row.parts}
+    return {key: price for key, price in found.items() if price is not None}
 
 
 def _true(row: _Row, prices: Catalog) -> Decimal | None:

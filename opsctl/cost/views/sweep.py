@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opsctl.cost.capacity import limits
 from opsctl.cost.sheet import Column, Curves, Quantity, Sheet, Usd
 from opsctl.cost.usage import ABSURD
-from opsctl.cost.views.bill import exact
+from opsctl.cost.views.bill import exact, shared_notes
 from opsctl.errors import NotUsable
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def sheet(pricing: Pricing, names: Sequence[str], over: Range) -> Sheet:
     xs = over.points()
     curves = {name: [_total(pricing, at, x) for x in xs] for name, at in stacks.items()}
     crossings = list(_crossings(pricing, stacks, xs, curves))
+    ends = {name: pricing.price(at, at.usage.having(**{FIGURE: over.high})) for name, at in stacks.items()}
     capacity = {name: limits(at) for name, at in stacks.items()}
     notes = [f"{one} and {other} cost the same at {x:,f} queries a month" for one, other, x in crossings]
     notes += [
@@ -83,7 +84,7 @@ def sheet(pricing: Pricing, names: Sequence[str], over: Range) -> Sheet:
         columns=(Column("queries", figures=True), *(Column(name, figures=True) for name in names)),
         rows=tuple((Quantity(xs[n], "a month"), *(Usd(curves[name][n]) for name in names)) for n in shown),
         sums=(),
-        notes=tuple(notes) or ("no crossing in this range",),
+        notes=(*(notes or ["no crossing in this range"]), *shared_notes(ends)),
         document={
             "version": 1,
             "stack": pricing.stack,
@@ -95,7 +96,7 @@ def sheet(pricing: Pricing, names: Sequence[str], over: Range) -> Sheet:
                 for name, found in capacity.items()
             },
         },
-        incomplete=tuple(dict.fromkeys(each for at in stacks.values() for each in pricing.price(at).incomplete)),
+        incomplete=tuple(dict.fromkeys(each for found in ends.values() for each in found.incomplete)),
         charts=(
             Curves(
                 "USD a month by queries a month",

@@ -66,6 +66,18 @@ def test_a_sweep_of_what_costs_nothing_is_drawn_too(opsctl: Run) -> None:
     assert "<polyline" in ended.out
 
 
+@pytest.mark.parametrize("view", [(), ("--compare", "ecs"), ("--sweep", "queries_per_month=1e3..1e5"), ("--optimise",)])
+@pytest.mark.parametrize("form", RENDERERS)
+def test_every_view_in_every_format_says_what_is_missing_and_stale(
+    opsctl: Run, view: tuple[str, ...], form: str
+) -> None:
+    """The region of the stack file lacks prices, and has old ones."""
+    ended = opsctl("cost-report", "-s", "prod", *view, "--format", form)
+    said = " ".join((ended.out + ended.err).split())
+    assert "no price of cloudwatch.alarm_month in eu-north-1" in said
+    assert "prices are older than 100 days" in said
+
+
 def test_curves_are_the_reports_of_their_points() -> None:
     asked = pricing()
     document: Any = sweep.sheet(asked, ["ecs"], sweep.parsed("queries_per_month=1e3..1e7")).document
@@ -164,6 +176,7 @@ def test_the_guides_figures_stand_beside_the_true_ones(opsctl: Run) -> None:
     assert true["SageMaker ml.g5.2xlarge, day and night"] == "1105.950000"
     assert true["Qdrant Cloud, 1M vectors"] is None
     assert document["totals"]["guideUsd"] == "1058.000000"
+    assert any("older than 100 days" in each for each in document["notes"])
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +187,7 @@ def sheets() -> dict[str, Sheet]:
         "compare": compare.sheet(asked, ["ecs"]),
         "sweep": sweep.sheet(asked, ["ecs"], sweep.parsed("queries_per_month=1e3..1e5")),
         "levers": levers.sheet(asked),
-        "guide": guide.sheet(catalog.load("us-east-1")),
+        "guide": guide.sheet(catalog.load("us-east-1"), TODAY),
     }
 
 

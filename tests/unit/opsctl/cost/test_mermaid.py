@@ -1,0 +1,34 @@
+"""Charts in Markdown: short labels, whole dollars, nothing where there is nothing to draw."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from opsctl.cost.render.mermaid import blocks
+from opsctl.cost.sheet import Bars, Curves
+
+
+def test_bars_are_drawn_dearest_first_as_they_come() -> None:
+    (block,) = blocks([Bars("parts", {"model, own": Decimal("1105.95"), "logs": Decimal("0.5")})])
+    assert block.splitlines() == [
+        "```mermaid",
+        "xychart-beta",
+        '  title "parts"',
+        '  x-axis ["model, own", "logs"]',
+        '  y-axis "USD" 0 --> 1107',
+        "  bar [1106, 1]",
+        "```",
+    ]
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    assert blocks([Bars("none", {}), Bars("all free", {"edge": Decimal()})]) == []
+
+
+def test_a_curve_keeps_its_ends_and_each_line_is_named() -> None:
+    points = tuple((Decimal(1000 + n), Decimal(n)) for n in range(200))
+    (block,) = blocks([Curves("cost", "queries", {"ecs": points, "edge": points[:]})])
+    assert '  title "cost (ecs, edge)"' in block
+    assert block.count("  line [0, ") == 2
+    assert block.count(", 199]") == 2
+    assert '["1k", ' in block
