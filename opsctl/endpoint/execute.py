@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 SLOW = frozenset({"endpoint", "component"})
 
 
+class Leftover(CloudRefused):
+    """What was asked for runs, and what no release needs any more could not be removed."""
+
+
 class Watch(Protocol):
     """Is told how the work goes."""
 
@@ -82,11 +86,13 @@ class Executor:
         Raises:
             RolledBack: what runs is not what was asked for; the steps before it were taken back.
             CloudRefused: the same, for a call that AWS refused.
+            Leftover: nothing was taken back, only the tidying is left.
             TimedOut, Held: nothing was taken back; the work may still go on, or is another run's now.
         """
+        needed, leftovers = _parted(steps)
         done: list[Step] = []
         try:
-            for number, step in enumerate(steps, start=1):
+            for number, step in enumerate(needed, start=1):
                 self.watch.step(number, len(steps), told(step))
                 self._act(step)
                 done.append(step)
@@ -100,7 +106,18 @@ class Executor:
         except OpsctlError:
             self._take_back(done)
             raise
+        self._tidy(leftovers, len(steps))
         return len(steps)
+
+    def _tidy(self, leftovers: Sequence[Step], total: int) -> None:
+        """Remove what is not needed any more; a refusal is no reason to take back a release that has proven to run."""
+        for number, step in enumerate(leftovers, start=total - len(leftovers) + 1):
+            self.watch.step(number, total, told(step))
+            try:
+                self._act(step)
+                self._prove(step)
+            except CloudRefused as exc:
+                raise Leftover(f"what was asked for runs, but {exc.problem}", next_step=exc.next_step) from exc
 
     def settle(self, key: Key) -> Part | None:
         """Wait until an endpoint or component is changing no more; gives it as it then is.
@@ -178,6 +195,12 @@ class Executor:
                 self.settle(undo.key)
         except OpsctlError as exc:
             self.watch.note(f"undo failed, the next run will do it: {exc}")
+
+
+def _parted(steps: Sequence[Step]) -> tuple[Sequence[Step], Sequence[Step]]:
+    """The steps up to the last one that makes or changes something, and the removals after it; a deletion is whole."""
+    makes = [number for number, step in enumerate(steps, start=1) if not isinstance(step, Remove)]
+    return (steps[: makes[-1]], steps[makes[-1] :]) if makes else (steps, ())
 
 
 class _Stuck(Exception):

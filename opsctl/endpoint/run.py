@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opsctl.endpoint.execute import Executor, Pace
+from opsctl.endpoint.execute import Executor, Leftover, Pace
 from opsctl.endpoint.lock import Held, Lock
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.plan import plan, refuse_foreign, removal, wanted
@@ -140,6 +140,9 @@ class EndpointRun:
             report.pending = len(report.steps) - self._executor().run(report.steps)
         except Held:
             raise  # the journal is another run's now
+        except Leftover:
+            self.lock.close(begun.ended())
+            raise
         except (RolledBack, CloudRefused, CheckFailed) as exc:
             self.lock.close(begun.failed(str(exc)))
             raise

@@ -166,6 +166,31 @@ def test_a_call_that_aws_refuses_takes_back_the_steps_before_it(desk: Desk) -> N
     assert desk.journal.holder is None
 
 
+def test_a_leftover_that_can_not_be_deleted_takes_no_proven_release_back(desk: Desk) -> None:
+    class Keeper(Simulator):
+        keeps = True
+
+        def remove(self, resource: Resource) -> None:
+            if self.keeps and resource.kind == "model":
+                raise refused("AccessDenied")
+            super().remove(resource)
+
+    desk.cloud = keeper = Keeper()
+    newest = replace(CLASSIC, context_tokens=1024)
+    for spec in (CLASSIC, NEXT):
+        assert desk.run().deploy(spec).error is None
+    error = desk.run().deploy(newest).error
+    assert isinstance(error, CloudRefused)
+    assert "what was asked for runs, but AccessDenied" in str(error)
+    assert keeper.serving() == _models(newest)[0].name
+    assert [each.spec for each in desk.journal.releases] == [newest, NEXT]
+    assert (desk.journal.attempt, desk.journal.holder) == (None, None)
+    keeper.keeps = False
+    report = desk.run().deploy(newest)
+    assert report.error is None
+    assert [step.key for step in report.steps] == [_models(CLASSIC)[0].key]
+
+
 def test_an_endpoint_that_never_settles_times_out_and_is_left_to_be_resumed(desk: Desk) -> None:
     class Slow(Simulator):
         def create(self, resource: Resource) -> None:
