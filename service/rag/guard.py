@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FENCE = re.compile(r"</?source\b[^>\n]*>?", re.IGNORECASE)
 
-_FENCE_TO_COME = re.compile(r"</?(?:s(?:o(?:u(?:r(?:c(?:e)?)?)?)?)?)?$", re.IGNORECASE)
 # After a colon or an opening bracket, white space may go on into an address.
 _LAST_SPACE = re.compile(r""".*(?:^|[^\s:("'=<])\s+""", re.DOTALL)
 _NO_ADDRESS_YET = re.compile(r"[^\s:/\\&.@<]*[^\x00-\x7f]")
@@ -65,15 +64,11 @@ class Guard:
 
 def _decided(text: str) -> int:
     """Length of the head that no later piece can make part of an address or a fence."""
-    space = _LAST_SPACE.match(text)
+    # Once a fence is taken out, what stands before it goes on behind it: the white space in it ends no word.
+    unbroken = FENCE.sub(lambda fence: "<" * len(fence[0]), text) if "<" in text else text
+    space = _LAST_SPACE.match(unbroken)
     end = space.end() if space else 0
-    if written := _NO_ADDRESS_YET.match(text, end):
+    if written := _NO_ADDRESS_YET.match(unbroken, end):
         # An invisible character may be inside of an address.
         end = end if _INVISIBLE.search(written[0]) else written.end()
-    for fence in FENCE.finditer(text):
-        if fence.end() == len(text) and fence[0][-1] != ">":
-            return min(end, fence.start())
-        if fence.start() < end < fence.end():
-            end = fence.end()
-    begun = _FENCE_TO_COME.search(text)
-    return min(end, begun.start()) if begun else end
+    return end

@@ -13,7 +13,8 @@ from collections.abc import Set as AbstractSet
 REMOVED = "[link removed]"
 
 _END = r"""[^\s<>"'`)\]}|]"""  # what an address is made of, generously
-_BEGIN = r"(?<![\w+.-])"  # metadata:x holds no data:x
+# metadata:x holds no data:x; a letter of another script ends no scheme, and what stands before it may have left already
+_BEGIN = r"(?<![0-9A-Za-z_+.-])"
 _ADDRESS = re.compile(
     rf"""
       [a-z][a-z0-9+.-]*:[/\\]{{2}}{_END}+                                # any scheme with a host
@@ -21,7 +22,7 @@ _ADDRESS = re.compile(
     | {_BEGIN}(?:javascript|vbscript|mailto|blob):{_END}+
     | {_BEGIN}(?:data:[\w.+-]*[/;,]|file:[/\\]|(?:tel|sms):\+?\d){_END}*
     | (?<=[("'=<])\s*[/\\]{{2}}{_END}+                                   # the page's scheme, as a link's target
-    | (?<![\w.@-])www\.{_END}+
+    | (?<![0-9A-Za-z_.@-])www\.{_END}+
     """,
     re.IGNORECASE | re.VERBOSE,
 )

@@ -41,6 +41,8 @@ REMOVED_FROM = {
     "https&colon;//evil.example": REMOVED,
     "ht\u200btps://evil.example/p": None,
     "資料はhttps://evil.example/pにあります": f"資料は{REMOVED}",
+    "資料はhttps:evil.example": f"資料は{REMOVED}",
+    "éwww.evil.example": f"é{REMOVED}",
     "[1]: https://evil.example": f"[1]: {REMOVED}",
 }
 KEPT = [
@@ -110,3 +112,12 @@ def test_nothing_leaves_from_the_prompts_mark_on(said: str, size: int) -> None:
 def test_an_echoed_fence_is_no_leak_and_does_not_leave() -> None:
     text, guard = passed(["Yes <sou", f"rce-{MARK} id=", '"1" title="a b">', "it is.", f"</source-{MARK}", ">"])
     assert (text, guard.leaked) == ("Yes it is.", False)
+
+
+@pytest.mark.parametrize("fence", ["<source 1>", "</source>", '<source-1 id="1" a="b c">'])
+@pytest.mark.parametrize("size", [1, 4, 8, 1000])
+def test_a_fence_inside_of_an_address_does_not_hide_it(fence: str, size: int) -> None:
+    said = f"see https:{fence}//evil.example and [x]({fence} //evil.example )"
+    text, guard = passed([said[n : n + size] for n in range(0, len(said), size)])
+    assert text == f"see {REMOVED} and [x]({REMOVED} )"
+    assert guard.links_removed
