@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import StartupError
 from service.resilience import Breakers
-from service.resilience.budgets import CACHE_S, LOOKUP_S, GenerationBudget
+from service.resilience.budgets import LOOKUP_S, GenerationBudget, cache_s
 from service.resilience.guarded import (
     GuardedCache,
     GuardedDocuments,
@@ -283,7 +283,7 @@ async def _cache(settings: Settings, stack: AsyncExitStack, breakers: Breakers) 
             settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
         )
         stack.push_async_callback(cache.aclose)
-        return GuardedCache(cache, breakers.add("redis", stage="cache", limit_s=CACHE_S))
+        return GuardedCache(cache, breakers.add("redis", stage="cache", limit_s=cache_s(settings)))
     return None
 
 

@@ -4,12 +4,17 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests import real_processes
 from tests.real_processes import Door, Running
 
 PULUMI_LOOP = pytest.StashKey[asyncio.AbstractEventLoop]()
+
+# An example that takes long says that the machine is busy, and nothing of the code.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,7 +18,7 @@ from service.access.spend import Spending
 from service.access.windows import LocalWindows, SharedWindows, Windows
 from service.errors import StartupError
 from service.prices import Prices
-from service.resilience.budgets import CACHE_S
+from service.resilience.budgets import cache_s
 
 if TYPE_CHECKING:
     from service.resilience import Breakers
@@ -119,4 +119,4 @@ def _windows(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> W
         settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
     )
     stack.push_async_callback(shared.aclose)
-    return SharedWindows(shared, LocalWindows(), breakers.add("redis-limits", stage=STAGE, limit_s=CACHE_S))
+    return SharedWindows(shared, LocalWindows(), breakers.add("redis-limits", stage=STAGE, limit_s=cache_s(settings)))

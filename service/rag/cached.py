@@ -25,7 +25,7 @@ from service.rag import prompt
 from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
 from service.rag.trace import Trace
 from service.resilience import Switches, within
-from service.resilience.budgets import CACHE_S
+from service.resilience.budgets import cache_s
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -85,6 +85,7 @@ class Answers:
         self._settings = settings
         self._switches = switches or Switches()
         self._basis = deployment_basis(parts, settings)
+        self._limit_s = cache_s(settings)
 
     async def run(self, question: Question, deadline: Deadline, trace: Trace | None = None) -> Events:
         """The same events as the pipeline's; a kept answer comes as one token.
@@ -139,7 +140,7 @@ class Answers:
         return kept, key, False
 
     async def _cached(self, deadline: Deadline, work: Callable[[], Awaitable[T]]) -> T:
-        return await within(deadline, work, stage=STAGE, limit_s=CACHE_S)
+        return await within(deadline, work, stage=STAGE, limit_s=self._limit_s)
 
     async def _keep(self, cache: Cache, key: str, answer: Answer) -> bool:
         """Store a whole answer; False where the cache failed."""
@@ -153,7 +154,7 @@ class Answers:
             answer.finish_reason,
         )
         try:
-            async with asyncio.timeout(CACHE_S):
+            async with asyncio.timeout(self._limit_s):
                 await cache.set(key, _KEPT.dump_json(kept), ttl_s=self._settings.cache_ttl_s)
         except (RagError, TimeoutError):
             return False

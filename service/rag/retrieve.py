@@ -35,7 +35,7 @@ async def search(
         StageUnavailable: the embedder or the store failed; there is no answer without retrieval.
     """
     with trace.timing(STAGE):
-        vectors = await within(deadline, lambda: embedder.embed(wordings), stage=STAGE, limit_s=EMBED_S * len(wordings))
+        vectors = await within(deadline, lambda: embedder.embed(wordings), stage=STAGE, limit_s=EMBED_S)
         found = await tried(
             lambda: store.search(vectors, collections=collections, limit=limit, authors=authors),
             deadline,

@@ -19,12 +19,18 @@ STOP_S = 45.0  # stop timeout of a task, grace period of a pod: SIGKILL after it
 PRE_STOP_S = 10.0  # a pod waits this long before SIGTERM, since its address is taken out concurrently
 LINGER_S = 2.0  # after SIGTERM open connections are still served, so that peers leave them by themselves
 
-EMBED_S = 1.0  # per wording
+EMBED_S = 5.0  # all wordings; it is our own CPU, so less would refuse what a busy machine still answers
 LOOKUP_S = 1.0  # author ids; above the adapter's own limit (RAG_MONGO_TIMEOUT_S), which is meant to end first
 CACHE_S = 1.0  # per call; above the adapter's own limit too
+CACHE_WAITS = 4  # on the socket in one call: to connect, to log in, to select, to ask
 
 FIRST_TOKEN_S = 8.0
 GENERATION_S = 20.0
+
+
+def cache_s(settings: Settings) -> float:
+    """Per call; a Redis that may take its time may do so here too."""
+    return max(CACHE_S, CACHE_WAITS * settings.redis_timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def two_services(bundle_home: Path) -> Iterator[tuple[list[str], CountedModel]]:
                 # A crowd on two shared cores: what is shown here is the lock, not the time limit.
                 "RAG_REDIS_TIMEOUT_S": "5",
                 "RAG_SEARCH_TIMEOUT_S": "10",
+                "RAG_DEADLINE_S": "50",
+                "RAG_GRACEFUL_S": "60",
             }
             command = ["env", *(f"{name}={value}" for name, value in settings.items()), sys.executable, "-m", "service"]
             stack.enter_context(running(command, port))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from service.adapters.redis_client import POOL_WAIT_S
 from service.resilience.budgets import (
     BALANCER_IDLE_S,
     CACHE_S,
+    CACHE_WAITS,
     EMBED_S,
     FIRST_TOKEN_S,
     GATEWAY_S,
@@ -19,12 +21,12 @@ from service.resilience.budgets import (
     PRE_STOP_S,
     STOP_S,
     GenerationBudget,
+    cache_s,
 )
 from service.settings import Settings
 from service.telemetry.traces import SHUTDOWN_S
 
 SET = Settings(vector_store="faiss", bundle_dir=Path("unused"))
-REDIS_CALLS = 3  # look up, lock, keep
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ REDIS_CALLS = 3  # look up, lock, keep
         pytest.param(FIRST_TOKEN_S, GENERATION_S, id="the first token comes before the last"),
         pytest.param(GENERATION_S, SET.deadline_s, id="the model leaves time for an error"),
         pytest.param(SET.mongo_timeout_s, LOOKUP_S, id="the driver gives up before the stage"),
-        pytest.param(REDIS_CALLS * SET.redis_timeout_s, CACHE_S, id="Redis gives up before the stage"),
+        pytest.param(POOL_WAIT_S + CACHE_WAITS * SET.redis_timeout_s, CACHE_S, id="Redis gives up before the stage"),
         pytest.param(
             SET.query_model_timeout_s
             + LOOKUP_S
@@ -62,3 +64,8 @@ def test_an_edge_decodes_one_answer_at_a_time_so_only_the_deadline_limits_it() -
     assert GenerationBudget.of_generator(edge) == GenerationBudget(120, 120)
     assert GenerationBudget.of_vendor(edge) == GenerationBudget(8, 20)
     assert GenerationBudget.of_generator(SET.model_copy(update={"first_token_timeout_s": 3.0})).first_token_s == 3
+
+
+def test_a_redis_that_may_take_its_time_is_waited_for() -> None:
+    assert cache_s(SET) == CACHE_S
+    assert cache_s(SET.model_copy(update={"redis_timeout_s": 5.0})) == CACHE_WAITS * 5.0
