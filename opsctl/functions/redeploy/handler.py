@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opsctl.aws.documents import BucketDocument
 from opsctl.aws.endpoint import SageMakerCloud
 from opsctl.aws.pages import publish
+from opsctl.endpoint import journal as journals
 from opsctl.endpoint.journal import Holder, now
 from opsctl.endpoint.lock import Lock
 from opsctl.endpoint.names import ENDPOINT_TAG, STACK_TAG, Names
@@ -20,6 +21,7 @@ from opsctl.functions.redeploy.restart import Restart
 from opsctl.functions.redeploy.settings import load
 
 if TYPE_CHECKING:
+    from opsctl.endpoint.ports import Document
     from opsctl.functions.redeploy.settings import Settings
 
 LAST_S = 30.0  # kept for the journal and the page
@@ -60,12 +62,19 @@ def reason(event: dict[str, Any]) -> str:
     return f"{what}: {said}" if said else str(what)
 
 
+def tags_of(settings: Settings, journal: Document, where: str) -> dict[str, str]:
+    """The tags of what is made anew: those of the last release, or the bill and the budget would lose sight of it."""
+    found = journal.read()
+    released = journals.read(found.text, where).last_good if found else None
+    return {**(released.tags if released else {}), STACK_TAG: settings.stack, ENDPOINT_TAG: settings.endpoint}
+
+
 def _restart(settings: Settings, request: str, left_s: float) -> Restart:
     names = Names(settings.endpoint)
     journal = BucketDocument.open(settings.region, settings.bucket, names.journal_key)
     marker = BucketDocument.open(settings.region, settings.bucket, names.journal_key.replace("journal", "restart"))
     me = Holder(request, "the redeploy function", "lambda", 0, 0.0, now())
-    tags = {STACK_TAG: settings.stack, ENDPOINT_TAG: settings.endpoint}
+    tags = tags_of(settings, journal, journal.where)
     run = EndpointRun(
         stack=settings.stack,
         names=names,

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from opsctl.endpoint import journal as journals
 from opsctl.endpoint.journal import Attempt, Holder, Journal, Release, now
 from opsctl.endpoint.lock import Held
-from opsctl.endpoint.names import Names
+from opsctl.endpoint.names import ENDPOINT_TAG, STACK_TAG, Names
 from opsctl.endpoint.ports import Conflict, Stored
 from opsctl.endpoint.resources import config_name
 from opsctl.endpoint.run import Report
 from opsctl.errors import CloudRefused, RolledBack, TimedOut
-from opsctl.functions.redeploy.handler import reason
+from opsctl.functions.redeploy.handler import reason, tags_of
 from opsctl.functions.redeploy.restart import Restart
+from opsctl.functions.redeploy.settings import Settings
 from tests.unit.opsctl.endpoint.specs import CLASSIC
 
 GOOD = Journal(releases=(Release(CLASSIC, now(), "ada@host"),))
@@ -143,6 +145,14 @@ def test_a_restart_that_did_not_help_calls_a_person_and_says_why(run: Run, subje
 )
 def test_the_reason_is_read_off_alarms_and_rules(event: dict[str, Any], said: str) -> None:
     assert reason(event) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "more"), [(None, {}), (journals.spell(GOOD), {"project": "rag-platform"})], ids=["first", "released"]
+)
+def test_what_is_made_anew_carries_the_tags_that_the_bill_is_split_by(text: str | None, more: dict[str, str]) -> None:
+    settings = Settings("dev", "twin", "bucket", "topic", "eu-north-1")
+    assert tags_of(settings, Marker(text), "here") == {STACK_TAG: "dev", ENDPOINT_TAG: "twin", **more}
 
 
 def test_the_function_needs_nothing_but_boto3_and_its_requirements() -> None:
