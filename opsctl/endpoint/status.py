@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opsctl.endpoint.spec import EndpointSpec
 
 IDLE_HOURS = 24
+SERVING = frozenset({"InService", "Updating"})  # of a component: while its copies change it answers, or sleeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Status:
     @property
     def healthy(self) -> bool:
         """Whether it serves what was released, and no alarm rings; asleep is healthy."""
-        return self.observed.status == "InService" and not self.ringing and self.observed.config == self.expected_config
+        in_service = self.observed.status == "InService" and self._failed_component is None
+        return in_service and not self.ringing and self.observed.config == self.expected_config
 
     @property
     def ringing(self) -> tuple[str, ...]:
@@ -84,6 +86,7 @@ class Status:
                 found.status not in {None, "InService"},
                 f"the endpoint is {found.status}{f': {found.reason}' if found.reason else ''}; `opsctl endpoint logs`",
             ),
+            (self._failed_component is not None, self._failed_component or ""),
             (found.status is None, "there is no endpoint, though one was released; `opsctl deploy-endpoint`"),
             (
                 found.status == "InService" and found.config != self.expected_config,
@@ -98,6 +101,15 @@ class Status:
             (self._idle, self._idle_warning()),
         )
         return tuple(text for holds, text in checks if holds)
+
+    @property
+    def _failed_component(self) -> str | None:
+        """What is wrong with the component: its endpoint stays InService when it has failed."""
+        copies = self.observed.copies
+        if copies is None or copies.status in SERVING:
+            return None
+        why = f"{copies.status}{f': {copies.reason}' if copies.reason else ''}"
+        return f"the model's component is {why}; `opsctl endpoint logs`, then `opsctl deploy-endpoint`"
 
     @property
     def _idle(self) -> bool:

@@ -52,6 +52,15 @@ def test_a_warning_says_what_to_do(changed: dict[str, Any], healthy: bool, said:
     assert said in warning
 
 
+def test_a_failed_component_shows_through_an_endpoint_in_service() -> None:
+    found = status(replace(SLEEPING, copies=Copies("Failed", 0, 1, "no GPU is free")), spec=ASLEEP)
+    assert not found.healthy
+    assert found.warnings == (
+        "the model's component is Failed: no GPU is free; `opsctl endpoint logs`, then `opsctl deploy-endpoint`",
+    )
+    assert status(replace(SLEEPING, copies=Copies("Updating", 0, 1)), spec=ASLEEP).healthy
+
+
 def test_the_alarm_that_wakes_is_meant_to_ring() -> None:
     found = status(replace(SLEEPING, alarms={"twin-endpoint-no-capacity": "ALARM"}), spec=ASLEEP)
     assert found.healthy
