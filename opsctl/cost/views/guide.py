@@ -1,4 +1,4 @@
-"""The deployment guide's own cost table beside what the same things cost by the catalog."""
+"""The deployment guide's own cost tables beside what the same things cost by the catalog."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from opsctl.cost.catalog import Catalog, Price
+    from opsctl.cost.sheet import Cell
 
 COLUMNS = (
     Column("what"),
@@ -38,37 +39,69 @@ class _Row(BaseModel):
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1]
+    of: str
     rows: tuple[_Row, ...]
 
 
+class _Guide(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1]
+    tables: tuple[_Table, ...]
+
+
 def sheet(prices: Catalog, today: dt.date) -> Sheet:
-    """One row for each of the guide's, priced in the region of the catalog."""
+    """The guide's tables one below the other, each with its total, priced in the region of the catalog."""
     text = files("opsctl.cost").joinpath("guide.yaml").read_text(encoding="utf-8")
-    table = _Table.model_validate(YAML(typ="safe", pure=True).load(text))
-    rows = [(row, _true(row, prices)) for row in table.rows]
-    known = [usd for _, usd in rows if usd is not None]
-    said = sum((row.usd for row, _ in rows), Decimal())
+    tables = _Guide.model_validate(YAML(typ="safe", pure=True).load(text)).tables
+    unpriced = dict.fromkeys(row.what for table in tables for row in table.rows if _true(row, prices) is None)
+    incomplete = tuple(f"no price of {what}" for what in unpriced)
     return Sheet(
-        title=f"the deployment guide's table and the catalog of {prices.region}, USD a month",
+        title=f"the deployment guide's tables and the catalog of {prices.region}, USD a month",
         columns=COLUMNS,
-        rows=tuple((row.what, Usd(row.usd), Usd(usd), row.why) for row, usd in rows),
-        sums=(("total", Usd(said), Usd(sum(known, Decimal())), "what has no price is not in the true total"),),
-        notes=tuple(f"warning: {each}" for each in warnings(_used(table, prices), today)),
+        rows=tuple(row for table in tables for row in _shown(table, prices)),
+        sums=(),
+        notes=(
+            *(f"incomplete: {each}" for each in incomplete),
+            *(f"warning: {each}" for each in warnings(_used(tables, prices), today)),
+        ),
         document={
             "version": 1,
             "region": prices.region,
-            "rows": [
-                {"what": row.what, "guideUsd": exact(row.usd), "trueUsd": exact(usd), "why": row.why}
-                for row, usd in rows
-            ],
-            "totals": {"guideUsd": exact(said), "trueUsd": exact(sum(known, Decimal()))},
+            "tables": [_document(table, prices) for table in tables],
         },
+        incomplete=incomplete,
     )
 
 
-def _used(table: _Table, prices: Catalog) -> dict[str, Price]:
-    found = {key: prices.find(key) for row in table.rows for key in row.parts}
+def _shown(table: _Table, prices: Catalog) -> list[tuple[Cell, ...]]:
+    said, true = _totals(table, prices)
+    return [
+        *((row.what, Usd(row.usd), Usd(_true(row, prices)), row.why) for row in table.rows),
+        (f"TOTAL {table.of}", Usd(said), Usd(true), "what has no price is not in the true total"),
+    ]
+
+
+def _document(table: _Table, prices: Catalog) -> dict[str, object]:
+    said, true = _totals(table, prices)
+    return {
+        "of": table.of,
+        "rows": [
+            {"what": row.what, "guideUsd": exact(row.usd), "trueUsd": exact(_true(row, prices)), "why": row.why}
+            for row in table.rows
+        ],
+        "totals": {"guideUsd": exact(said), "trueUsd": exact(true)},
+    }
+
+
+def _totals(table: _Table, prices: Catalog) -> tuple[Decimal, Decimal]:
+    """What the guide says, and what is priced."""
+    true = (_true(row, prices) or Decimal() for row in table.rows)
+    return sum((row.usd for row in table.rows), Decimal()), sum(true, Decimal())
+
+
+def _used(tables: tuple[_Table, ...], prices: Catalog) -> dict[str, Price]:
+    found = {key: prices.find(key) for table in tables for row in table.rows for key in row.parts}
     return {key: price for key, price in found.items() if price is not None}
 
 

@@ -169,13 +169,23 @@ def test_a_kept_report_is_compared_by_price_too_and_growth_fails_over_a_limit(op
     assert "over the 10 % of --fail-over" in grown.err
 
 
-def test_the_guides_figures_stand_beside_the_true_ones(opsctl: Run) -> None:
-    document = json.loads(opsctl("cost-report", "--guide", *EAST, "--format", "json").out)
-    true = {each["what"]: each["trueUsd"] for each in document["rows"]}
+def test_the_guides_tables_stand_beside_the_true_figures(opsctl: Run) -> None:
+    ended = opsctl("cost-report", "--guide", *EAST, "--format", "json", "--strict")
+    assert ended.code == 1, "Qdrant Cloud and the edge host have no price"
+    document = json.loads(ended.out)
+    true = {row["what"]: row["trueUsd"] for table in document["tables"] for row in table["rows"]}
     assert true["FastAPI on ECS, 2 tasks of 2 vCPU and 4 GB"] == "144.160400"
     assert true["SageMaker ml.g5.2xlarge, day and night"] == "1105.950000"
+    assert true["EKS, 3 nodes of t3.medium with 20 GB each"] == "168.904000"
+    assert true["Lambda, 10,000 queries of 3.3 s at 1 GB"] == "0.552001"
     assert true["Qdrant Cloud, 1M vectors"] is None
-    assert document["totals"]["guideUsd"] == "1058.000000"
+    said = {table["of"]: table["totals"]["guideUsd"] for table in document["tables"]}
+    assert said == {
+        "AWS Cloud": "1058.000000",
+        "Kubernetes": "1094.000000",
+        "Serverless": "999.000000",
+        "Hybrid": "0.000000",
+    }
     assert any("older than 100 days" in each for each in document["notes"])
 
 
