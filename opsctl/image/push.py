@@ -54,8 +54,10 @@ def push(project: Project, stack: str, image: str, environ: Mapping[str, str], t
 
 
 def _refuse_dirty(project: Project, stack: str) -> None:
+    """No image holds a stack file, and the way to a first image writes into it."""
+    built_from = ("--", ".", ":(exclude)Pulumi.*.yaml")
     changed = subprocess.run(
-        ["git", "status", "--porcelain"],  # noqa: S607 - the user's own git
+        ["git", "status", "--porcelain", *built_from],  # noqa: S607 - the user's own git
         cwd=project.root,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Headers that tell browsers to trust nothing: few and constant. HSTS is the load balancer's, which ends TLS."""
+"""Headers that tell browsers to trust nothing: few and constant. HSTS belongs to who ends TLS."""
 
 from __future__ import annotations
 

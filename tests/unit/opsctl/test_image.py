@@ -114,6 +114,15 @@ def test_a_production_stack_takes_no_image_of_a_dirty_tree(opsctl: Run, stack: P
     assert "'prod' is a production stack" in ended.err
 
 
+def test_a_stack_file_that_was_written_to_makes_no_tree_dirty(opsctl: Run, stack: Path) -> None:
+    git = ["git", "-C", str(stack), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "--all"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], check=True)
+    (stack / "Pulumi.prod.yaml").write_text("config: {}\n")  # as `pulumi config set` does before the first image
+    ended = opsctl("image", "push", "--stack", "prod")
+    assert ended.code == 0, ended.err
+
+
 def test_a_first_phase_that_was_never_built_has_no_registry(opsctl: Run, stack: Path) -> None:
     (stack / "outputs.json").write_text(json.dumps({"topology": "ecs"}))
     ended = opsctl("image", "push", "--stack", "dev")
