@@ -71,7 +71,7 @@ class LlamaCpp:
         try:
             response = await self._client.get("/health", timeout=CONNECT_S)
         except httpx.HTTPError as exc:
-            raise failure(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}", exc) from exc
+            raise _unanswered(exc) from exc
         if response.status_code != httpx.codes.OK:
             raise _translate(response.status_code, response.content)
 
@@ -85,7 +85,7 @@ class LlamaCpp:
             response.raise_for_status()
             return len(response.json()["tokens"])
         except httpx.HTTPError as exc:
-            raise failure(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}", exc) from exc
+            raise _unanswered(exc) from exc
         except (ValueError, KeyError, TypeError) as exc:
             raise StageUnavailable(STAGE, "llama.cpp counted no tokens; is it llama.cpp's server?") from exc
 
@@ -98,7 +98,12 @@ class LlamaCpp:
                     if event.data != "[DONE]":  # read on to the end: the connection is used again
                         yield _parse(event.data)
         except httpx.HTTPError as exc:
-            raise failure(STAGE, f"llama.cpp at {self._client.base_url}: {exc!r}", exc) from exc
+            raise _unanswered(exc) from exc
+
+
+def _unanswered(exc: httpx.HTTPError) -> StageUnavailable:
+    """Callers read it too, so it names neither the address nor what may be in it."""
+    return failure(STAGE, f"llama.cpp gave no answer ({type(exc).__name__}); is it up at RAG_LLAMACPP_URL?", exc)
 
 
 def _parse(data: str) -> Delta:

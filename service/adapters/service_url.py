@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Self
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic.alias_generators import to_camel
 
 from service.adapters.http_failure import failure
 from service.errors import StageUnavailable, UpstreamThrottled
@@ -19,11 +21,50 @@ STAGE = "generation"
 CONNECT_S = 2.0
 
 
+class _Model(BaseModel):
+    # A newer stack may say more.
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
+
+
+class _Source(_Model):
+    id: str
+    collection: str
+    score: Annotated[float, Field(allow_inf_nan=False)]
+    title: str
+    url: str
+    author: str
+
+
+class _Usage(_Model):
+    input_tokens: NonNegativeInt
+    output_tokens: NonNegativeInt
+    cost_usd: Annotated[Decimal, Field(ge=0)] | None
+
+
+class _Body(_Model):
+    answer: str
+    citations: tuple[int, ...]
+    sources: tuple[_Source, ...]
+    usage: _Usage
+    degraded: tuple[str, ...]
+
+    def answered(self) -> RemoteAnswer:
+        return RemoteAnswer(
+            text=self.answer,
+            citations=tuple(number for number in self.citations if 1 <= number <= len(self.sources)),
+            sources=tuple(Hit(**source.model_dump(), text="") for source in self.sources),
+            usage=Usage(self.usage.input_tokens, self.usage.output_tokens),
+            cost_usd=self.usage.cost_usd,
+            degraded=self.degraded,
+        )
+
+
 class ServiceUrl:
-    """One other stack; its key is sent as a bearer token and never logged."""
+    """One other stack; its key is sent as a bearer token and never logged, and of its address errors name the host."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self._host = client.base_url.host
 
     @classmethod
     def open(cls, url: str, *, api_key: SecretStr | None, connections: int, read_timeout_s: float) -> Self:
@@ -39,9 +80,9 @@ class ServiceUrl:
             body["filters"] = {"author": author}
         response = await self._send("POST", "/rag", json=body, headers=outgoing())
         try:
-            return _parse(response.json())
-        except (ValueError, KeyError, TypeError, InvalidOperation) as exc:
-            raise StageUnavailable(STAGE, f"{self._client.base_url} answered something that is no answer") from exc
+            return _Body.model_validate_json(response.content).answered()
+        except ValidationError as exc:
+            raise StageUnavailable(STAGE, f"{self._host} answered something that is no answer") from exc
 
     async def ping(self) -> None:
         await self._send("GET", "/readyz", timeout=CONNECT_S)
@@ -54,39 +95,16 @@ class ServiceUrl:
         try:
             response = await self._client.request(method, path, **options)
         except httpx.HTTPError as exc:
-            raise failure(STAGE, f"{self._client.base_url}: {type(exc).__name__}", exc) from exc
+            raise failure(STAGE, f"{self._host}: {type(exc).__name__}", exc) from exc
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise UpstreamThrottled(STAGE, f"{self._client.base_url} limits this key", retry_after_s=_wait_s(response))
+            raise UpstreamThrottled(STAGE, f"{self._host} limits this key", retry_after_s=_wait_s(response))
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            raise StageUnavailable(STAGE, f"{self._client.base_url} knows no such key; correct RAG_FALLBACK_API_KEY")
+            raise StageUnavailable(STAGE, f"{self._host} knows no such key; correct RAG_FALLBACK_API_KEY")
         if response.is_error:
-            raise StageUnavailable(STAGE, f"{self._client.base_url} answered {response.status_code}")
+            raise StageUnavailable(STAGE, f"{self._host} answered {response.status_code}")
         return response
 
 
 def _wait_s(response: httpx.Response) -> float:
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else 5.0
-
-
-def _parse(body: dict[str, Any]) -> RemoteAnswer:
-    cost = body["usage"]["costUsd"]
-    return RemoteAnswer(
-        text=str(body["answer"]),
-        citations=tuple(int(number) for number in body["citations"] if 1 <= int(number) <= len(body["sources"])),
-        sources=tuple(
-            Hit(
-                id=source["id"],
-                collection=source["collection"],
-                score=float(source["score"]),
-                title=source["title"],
-                url=source["url"],
-                author=source["author"],
-                text="",
-            )
-            for source in body["sources"]
-        ),
-        usage=Usage(int(body["usage"]["inputTokens"]), int(body["usage"]["outputTokens"])),
-        cost_usd=None if cost is None else Decimal(cost),
-        degraded=tuple(str(stage) for stage in body["degraded"]),
-    )
+    return float(value) if value.isdecimal() else 5.0

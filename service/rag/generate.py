@@ -14,6 +14,7 @@ from service.rag.events import Answer, Events, Found, Question, ServedBy, Token
 from service.rag.guard import Guard
 from service.rag.route import Load
 from service.rag.spending import usd_of
+from service.rag.trace import OTHERS, STAGES
 from service.resilience import Waits, tried, within
 from service.resilience.retry import retried
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from service.resilience.budgets import GenerationBudget
 
 STAGE = "generation"
+UNKNOWN_STAGE = "remote"  # every name is a label of the metrics, and another stack may send any
 
 
 class ModelAnswerer:
@@ -187,7 +189,7 @@ class RemoteAnswerer:
         charge.usd = remote.cost_usd
         trace.use(STAGE, remote.usage)
         for stage in remote.degraded:
-            trace.degrade(stage)
+            trace.degrade(stage if stage in {*STAGES, *OTHERS} else UNKNOWN_STAGE)
         text = links.only_to(frozenset(hit.url for hit in remote.sources if hit.url), remote.text)
         if text != remote.text:
             trace.withhold("link")

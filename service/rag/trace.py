@@ -16,6 +16,7 @@ from service.rag.spending import Charge, begin
 
 UNBILLED = (CircuitOpen, EndpointAsleep, Unreachable, UpstreamExhausted, UpstreamThrottled)
 STAGES = ("self_query", "query_expansion", "retrieval", "reranking", "generation")
+OTHERS = ("cache", "documents", "edge", "cloud")  # what an answer may do without besides
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from service.adapters import openai_models
 from service.adapters.llamacpp import LlamaCpp
 from service.adapters.openai_models import OpenAIGenerator, OpenAIQueryModel
 from service.adapters.token_bound import upper_bound
+from service.errors import Unreachable
 from service.ports import Generator, Message, QueryModel
 from tests.contract.contracts import PROMPT, GeneratorContract, QueryModelContract
 
@@ -128,3 +129,17 @@ async def test_the_bound_is_above_what_a_real_tokenizer_counts(llama_url: str) -
     assert {name: round(ratio, 2) for name, ratio in ratios.items() if ratio < 1} == {}
     prose = {name: ratio for name, ratio in ratios.items() if name.endswith(".md")}
     assert max(prose.values()) < 2.5  # a bound that wastes the window is of no use either
+
+
+@pytest.mark.parametrize("call", ["ping", "count_tokens", "stream"])
+async def test_a_llamacpp_that_is_down_is_said_without_its_address(call: str) -> None:
+    calls = {
+        "ping": lambda llama: llama.ping(),
+        "count_tokens": lambda llama: llama.count_tokens(["x"]),
+        "stream": lambda llama: anext(llama.stream([Message("user", "x")], max_tokens=1)),
+    }
+    async with aclosing(llamacpp("http://user:planted-secret@127.0.0.1:9")) as llama:
+        with pytest.raises(Unreachable, match="RAG_LLAMACPP_URL") as caught:
+            await calls[call](llama)
+    assert "planted" not in caught.value.detail
+    assert "127.0.0.1" not in caught.value.detail

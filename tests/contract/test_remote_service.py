@@ -32,6 +32,14 @@ SETTINGS = Settings(
     served_by="edge",
 )
 CONNECTIONS = 4
+SOURCE = {"id": "a", "collection": "posts", "score": 0.5, "title": "A", "url": "https://example.org/a", "author": "ada"}
+USAGE = {"inputTokens": 1, "outputTokens": 1, "costUsd": "0.1"}
+
+
+def whole(**changes: object) -> dict[str, object]:
+    """An answer of another stack, with what the service itself would not send."""
+    answer = {"answer": "x [1].", "citations": [1, 2], "sources": [SOURCE], "usage": USAGE, "degraded": []}
+    return answer | changes
 
 
 @contextmanager
@@ -121,16 +129,36 @@ async def test_a_limit_is_passed_on_with_its_wait(remote: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "content"), [(500, {}), (404, {}), (200, {}), (200, []), (200, 5), (200, {"answer": "x"})]
+    ("status", "content"),
+    [
+        (500, {}),
+        (404, {}),
+        (200, {}),
+        (200, []),
+        (200, 5),
+        (200, {"answer": "x"}),
+        (200, whole(sources=[{"id": "a"}])),
+        (200, whole(sources=[SOURCE | {"url": None}])),
+        (200, whole(usage=USAGE | {"inputTokens": -1})),
+        (200, whole(usage=USAGE | {"costUsd": "-1"})),
+        (200, whole(usage=USAGE | {"costUsd": "NaN"})),
+    ],
 )
 async def test_what_is_no_answer_is_a_stage_that_is_down(remote: Any, status: int, content: object) -> None:
     with answering(status, content) as server, pytest.raises(StageUnavailable, match="generation: "):
         await remote(server.url).ask("x", top_k=1, author=None)
 
 
+async def test_what_a_newer_stack_says_besides_is_passed_over(remote: Any) -> None:
+    with answering(200, whole(novelty=1, sources=[SOURCE | {"novelty": 1}])) as server:
+        answer = await remote(server.url).ask("x", top_k=1, author=None)
+    assert (answer.text, answer.citations, answer.sources[0].url) == ("x [1].", (1,), "https://example.org/a")
+
+
 async def test_an_address_where_nobody_listens_is_a_stage_that_is_down(remote: Any) -> None:
-    with pytest.raises(StageUnavailable, match="ConnectError"):
-        await remote("http://127.0.0.1:9").ping()
+    with pytest.raises(StageUnavailable, match=r"127\.0\.0\.1: ConnectError") as caught:
+        await remote("http://user:planted-secret@127.0.0.1:9").ping()
+    assert "planted" not in caught.value.detail
 
 
 async def test_a_crowd_shares_the_pool(remote: Any) -> None:

@@ -90,8 +90,13 @@ async def test_an_answer_that_ran_out_of_time_is_learnt_from() -> None:
 
 
 async def test_what_the_other_stack_did_without_is_said() -> None:
-    remote = FakeRemote(degraded=("reranking",))
-    assert (await ask(pipeline(remote=remote), HARD)).trace.degraded == ["reranking"]
+    remote = FakeRemote(degraded=("reranking", "cache"))
+    assert (await ask(pipeline(remote=remote), HARD)).trace.degraded == ["reranking", "cache"]
+
+
+async def test_names_that_only_the_other_stack_knows_are_one_label() -> None:
+    remote = FakeRemote(degraded=("x1", "x2"))
+    assert (await ask(pipeline(remote=remote), HARD)).trace.degraded == ["remote"]
 
 
 async def test_a_paid_call_that_failed_is_not_called_free() -> None:
