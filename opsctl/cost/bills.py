@@ -82,10 +82,13 @@ class Bills:
         file = self._file(stack, of)
         if not file.is_file():
             return None
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if not found["closed"] and now - dt.datetime.fromisoformat(found["read"]) > FRESH:
-            return None
-        own, untagged = (tuple(_billed(row) for row in found[name]) for name in ("own", "untagged"))
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            if not found["closed"] and now - dt.datetime.fromisoformat(found["read"]) > FRESH:
+                return None
+            own, untagged = (tuple(_billed(row) for row in found[name]) for name in ("own", "untagged"))
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError):  # damaged, as by a write that was cut off
+            return None  # then it is asked for again, which the operator is told the price of
         return Bill(own, untagged, pages=0)
 
     def read(self, stack: str, of: Month, now: dt.datetime) -> Bill:

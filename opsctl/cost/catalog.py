@@ -125,7 +125,9 @@ def load(region: str) -> Catalog:
     known: Iterable[str] = [each for each in regions() if each != GLOBAL]
     if region not in known:
         raise NotUsable(
-            f"no prices for region '{region}'; there are {', '.join(known)}", next_step="give one of them with --region"
+            f"no prices for region '{region}'; there are {', '.join(known)}",
+            next_step="give one of them with --region, or read its prices: "
+            f"`opsctl prices refresh --region {region} --write`",
         )
     return Catalog(region, {**rows(GLOBAL), **rows(region)})
 

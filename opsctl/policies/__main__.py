@@ -19,7 +19,7 @@ def policy(name: str, *, development: bool, level: EnforcementLevel) -> StackVal
         if cfg.development != development:
             return
         resources = [budget.declared(each.resource_type, each.name, each.urn, each.props) for each in args.resources]
-        wrong = budget.problem(budget.estimate(cfg, resources, dt.datetime.now(tz=dt.UTC).date()), cfg)
+        wrong = budget.verdict(cfg, resources, dt.datetime.now(tz=dt.UTC).date())
         if wrong is not None:
             report(wrong)
 

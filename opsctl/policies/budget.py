@@ -15,6 +15,7 @@ from opsctl.cost.components import Situation
 from opsctl.cost.pricing import DEFAULT_REGION
 from opsctl.cost.report import Report, report
 from opsctl.cost.sheet import Usd
+from opsctl.errors import NotUsable
 
 LARGEST = 3
 
@@ -50,6 +51,14 @@ def estimate(cfg: StackConfig, resources: Iterable[Declared], today: date) -> Re
     program = Program(tuple(each for each in resources if not each.type.startswith("pulumi:pulumi:")), {})
     at = Situation(cfg, program, usage.load("expected"))
     return report(at, catalog.load(cfg.region or DEFAULT_REGION), today=today)
+
+
+def verdict(cfg: StackConfig, resources: Iterable[Declared], today: date) -> str | None:
+    """Why the stack can't be let through; None where it can. A budget that can't be held is no budget."""
+    try:
+        return problem(estimate(cfg, resources, today), cfg)
+    except NotUsable as exc:
+        return f"the estimate can't be made: {exc}"
 
 
 def problem(found: Report, cfg: StackConfig) -> str | None:

@@ -98,6 +98,15 @@ def test_a_closed_month_is_asked_for_once(tmp_path: Path) -> None:
     assert bills.kept("dev", OCTOBER, NOW) is None
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"closed": true}', '{"closed": true, "own": [{}], "untagged": []}'])
+def test_a_damaged_copy_of_a_bill_is_asked_for_again(tmp_path: Path, text: str) -> None:
+    bills = Bills(tmp_path, Asked())
+    bills.read("prod", OCTOBER, NOW)
+    (copy,) = tmp_path.iterdir()
+    copy.write_text(text)
+    assert bills.kept("prod", OCTOBER, NOW) is None
+
+
 def test_the_running_month_is_believed_for_some_hours_only(tmp_path: Path) -> None:
     bills, running = Bills(tmp_path, Asked()), month("2026-11", TODAY)
     assert (running.closed, running.hours) == (False, 25 * 24)

@@ -29,7 +29,7 @@ def judged(**more: Any) -> str | None:
     resources = [
         budget.declared(each.type, each.name, each.urn, each.inputs) for each in cloud_cases.program("prod").resources
     ]
-    return budget.problem(budget.estimate(cfg, resources, TODAY), cfg)
+    return budget.verdict(cfg, resources, TODAY)
 
 
 def test_a_stack_within_its_budget_passes() -> None:
@@ -42,6 +42,13 @@ def test_a_stack_over_its_budget_is_told_its_three_largest_lines() -> None:
     assert "over its budget of 1,000.00: endpoint twin/sagemaker.host.ml.g5.2xlarge.hour 1,153.40; " in said
     assert said.count(".hour ") + said.count("_hour ") + said.count(".month ") == 3
     assert "`opsctl cost-report --stack prod --optimise` shows how" in said
+
+
+def test_a_region_without_prices_is_refused_with_the_command_that_reads_them() -> None:
+    said = judged(**{"budget": {"monthlyUsd": 2000}, "aws:region": "eu-west-1"})
+    assert said is not None
+    assert said.startswith("the estimate can't be made: no prices for region 'eu-west-1'")
+    assert "`opsctl prices refresh --region eu-west-1 --write`" in said
 
 
 def test_a_secret_that_the_engine_opens_for_a_policy_is_neither_refused_nor_shown() -> None:
