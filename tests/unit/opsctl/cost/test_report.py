@@ -53,6 +53,26 @@ def test_the_production_stack_costs_what_a_person_would_compute(
     assert abs(usd(priced(), *keys) - Decimal(expected)) <= CENT, by_hand
 
 
+def test_a_line_has_an_id_of_its_own(priced: Priced) -> None:
+    """`--explain` and `--diff` find lines by it: two with one id would be one."""
+    shapes: tuple[dict[str, object], ...] = (
+        {},
+        SELF_HOSTED,
+        {"retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 3, "replicas": 2}}},
+        {"ecs": {"capacity": "ec2", "instanceType": "t3.large"}},
+    )
+    for shape in shapes:
+        ids = [line.component.id for line in priced("prod", "queries_per_month=1000000000", **shape).lines]
+        assert len(set(ids)) == len(ids)
+
+
+def test_a_cluster_of_the_store_is_its_instances_disks_and_balancer(priced: Priced) -> None:
+    report = priced(retrieval={"qdrant": "self-hosted", "selfHosted": {"instances": 3, "replicas": 2}})
+    assert usd(report, "ec2.t3.medium.hour") == 3 * Decimal("0.0416") * 730
+    assert usd(report, "ebs.gp3.gb_month") == 3 * (50 + 20) * Decimal("0.08")
+    assert "no price of nlb.hour in us-east-1" in report.incomplete
+
+
 def test_an_endpoint_that_sleeps_is_billed_awake_with_start_and_tail(priced: Priced) -> None:
     """176 h + 22 x 0.5 h at 1.515."""
     line = of(priced(generation={"scaling": {"min": 0, "max": 1}}), "sagemaker.host.ml.g5.2xlarge.hour")

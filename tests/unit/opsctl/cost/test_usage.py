@@ -9,6 +9,7 @@ import pytest
 
 from opsctl.cost import usage
 from opsctl.errors import NotUsable
+from tests.infra.cloud_cases import ROOT
 
 SHIPPED = Path(usage.__file__).with_name("usage")
 
@@ -17,6 +18,11 @@ SHIPPED = Path(usage.__file__).with_name("usage")
 def test_a_shipped_profile_gives_every_figure_with_a_reason(profile: str) -> None:
     found = usage.load(profile)
     assert all(getattr(found.figures, name).why for name in usage.Figures.model_fields)
+
+
+@pytest.mark.parametrize("name", usage.Figures.model_fields)
+def test_every_figure_stands_in_a_formula_of_the_cost_model(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "cost-model.md").read_text()
 
 
 def test_the_profiles_are_ordered_by_traffic() -> None:
