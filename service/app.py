@@ -14,6 +14,7 @@ from service import settings as environment
 from service.access.opening import open_access
 from service.api import errors, health, openai, rag, security_schemes
 from service.api.auth import Gate
+from service.api.checkup import Checkup
 from service.api.middleware import Bounded, JsonBody, RequestContext
 from service.api.security_headers import SecurityHeaders
 from service.api.state import State
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
             await switches.refresh()
             pipeline = Pipeline(opened, settings, switches)
             answers = Answers(pipeline, opened, settings, switches)
-            app.state.service = State(settings, telemetry, opened, pipeline, answers, access, ready=True)
+            app.state.service = State(settings, telemetry, pipeline, answers, access, Checkup(opened), ready=True)
             yield
 
     app = _bare(lifespan, docs=settings.docs)

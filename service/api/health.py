@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Response
 
 from service.api.deps import ReadyDep, StateDep
 from service.api.errors import documented
 from service.api.schemas import Health
-from service.errors import RagError
 
 router = APIRouter(tags=["health"])
-PING_S = 1.0
 
 
 @router.head("/livez", include_in_schema=False)
@@ -35,31 +31,9 @@ async def health(state: StateDep, response: Response) -> Health:
     """Readiness by its status code, dependency states in its body only."""
     if not state.ready:
         response.status_code = 503
-    parts = state.parts
-    checked = {
-        "vectorStore": parts.store,
-        "documents": parts.documents,
-        "generator": parts.generator,
-        "cache": parts.cache,
-    }
-    states = await asyncio.gather(*(_state(part) for part in checked.values()))
     return Health(
         status="ready" if state.ready else "not ready",
         release=state.settings.release,
         served_by=state.settings.served_by,
-        dependencies=dict(zip(checked, states, strict=True)),
+        dependencies=await state.checkup.states(),
     )
-
-
-async def _state(part: object) -> str:
-    ping = getattr(part, "ping", None)
-    if ping is None:
-        return "not configured"
-    try:
-        async with asyncio.timeout(PING_S):
-            await ping()
-    except TimeoutError:
-        return "no answer"
-    except RagError as exc:
-        return f"down: {exc.title}"
-    return "up"

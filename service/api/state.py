@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.access.opening import Access
-from service.parts import Parts
+from service.api.checkup import Checkup
 from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
 from service.settings import Settings
@@ -18,8 +18,8 @@ class State:
 
     settings: Settings
     telemetry: Telemetry
-    parts: Parts
     pipeline: Pipeline
     answers: Answers
     access: Access
+    checkup: Checkup
     ready: bool = False

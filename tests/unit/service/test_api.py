@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api import middleware
+from service.api import checkup, middleware
 from service.app import create_app
 from service.errors import StageUnavailable, UpstreamThrottled
 from service.parts import Parts
@@ -264,6 +264,21 @@ async def test_health_reports_dependencies_in_its_body_only() -> None:
         "generator": "down: Stage unavailable",
         "cache": "not configured",
     }
+
+
+async def test_a_crowd_that_asks_for_health_asks_each_dependency_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def ping(_: FakeStore) -> None:
+        asked.append(1)
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(FakeStore, "ping", ping)
+    monkeypatch.setattr(checkup, "FRESH_S", 3600.0)
+    async with client() as http:
+        answers = await asyncio.gather(*(http.get("/health") for _ in range(20)))
+    assert {answer.json()["dependencies"]["vectorStore"] for answer in answers} == {"up"}
+    assert len(asked) == 1
 
 
 async def test_a_draining_process_is_alive_and_not_ready_and_still_answers_who_comes() -> None:
