@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from opsctl.endpoint.engines import container_environment
 from opsctl.endpoint.instances import gpus, takes_volume_key
 from opsctl.endpoint.names import VARIANT, Names
+from opsctl.endpoint.rollout import batch
 from opsctl.endpoint.spec import BucketModel, Classic
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def _scale_to_zero(spec: EndpointSpec, shape: ScaleToZero) -> tuple[Resource, ..
     scaling = {
         "Status": "ENABLED",
         "MinInstanceCount": 0,
-        "MaxInstanceCount": shape.max_copies + 1,  # a rolling update starts the new copy beside the old one
+        "MaxInstanceCount": shape.max_copies
+        + batch(shape.max_copies),  # a rolling update starts new ones beside the old
     }
     variant = {**_variant(spec), "ManagedInstanceScaling": scaling}
     surroundings = {"ExecutionRoleArn": spec.role_arn, **_network(spec)}

@@ -13,7 +13,9 @@ Strategy = Literal["all-at-once", "canary", "linear", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 BAKE_S = 300  # between shifts, and before the old fleet is let go: the latency alarm needs three minutes
 LONGEST_S = 7200
-SHARE = 25  # percent of the fleet in one shift; SageMaker takes at least one instance
+# Percent of the fleet, or of the copies, in one shift: at least one. Rolling, the API reference allows 5 to 50 % and no
+# more, and a count of one is more where there is but one copy.
+SHARE = 25
 
 
 def deployment(kind: Kind, endpoint: str, strategy: Strategy) -> Request:
@@ -22,9 +24,9 @@ def deployment(kind: Kind, endpoint: str, strategy: Strategy) -> Request:
     alarms = [{"AlarmName": name} for name in (names.errors_alarm, names.latency_alarm)]
     rollback = {"AutoRollbackConfiguration": {"Alarms": alarms}}
     if kind == "component":
-        return {"RollingUpdatePolicy": _rolling({"Type": "COPY_COUNT", "Value": 1}), **rollback}
+        return {"RollingUpdatePolicy": _rolling(), **rollback}
     if strategy == "rolling":
-        return {"RollingUpdatePolicy": _rolling({"Type": "CAPACITY_PERCENT", "Value": SHARE}), **rollback}
+        return {"RollingUpdatePolicy": _rolling(), **rollback}
     policy = {
         "TrafficRoutingConfiguration": _routing(strategy),
         "TerminationWaitInSeconds": BAKE_S,
@@ -33,9 +35,14 @@ def deployment(kind: Kind, endpoint: str, strategy: Strategy) -> Request:
     return {"BlueGreenUpdatePolicy": policy, **rollback}
 
 
-def _rolling(batch: Request) -> Request:
+def batch(fleet: int) -> int:
+    """How many instances or copies a rolling update starts beside `fleet` old ones."""
+    return -(-fleet * SHARE // 100)
+
+
+def _rolling() -> Request:
     return {
-        "MaximumBatchSize": batch,
+        "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": SHARE},
         "WaitIntervalInSeconds": BAKE_S,
         "MaximumExecutionTimeoutInSeconds": LONGEST_S,
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from opsctl.endpoint.chat_template import TEMPLATE_FLAG
 from opsctl.endpoint.fit import fit
 from opsctl.endpoint.preflight.bill import bill
+from opsctl.endpoint.rollout import batch
 from opsctl.endpoint.spec import Classic, HubModel
 from opsctl.errors import CloudRefused, NoSuchModel, OpsctlError, TimedOut, ToolMissing
 
@@ -98,10 +99,10 @@ def peak_instances(spec: EndpointSpec, own: int, strategy: Strategy) -> tuple[in
     """The most instances that this endpoint has at one time, and when that is."""
     if isinstance(spec.shape, Classic):
         fleet = max(own, spec.shape.min_instances)
-        update = fleet + (-(-fleet // 4) if strategy == "rolling" else fleet)  # a batch is a quarter of the fleet
+        update = fleet + (batch(fleet) if strategy == "rolling" else fleet)
         how = "during a rolling update" if strategy == "rolling" else "while both fleets of an update run"
         return max((spec.shape.max_instances, "at its largest"), (update, how))
-    update = max(own, 1) + 1  # a component is updated one copy at a time, beside the running ones
+    update = max(own, 1) + batch(max(own, 1))
     return max((spec.shape.max_copies, "at its largest"), (update, "during an update"))
 
 

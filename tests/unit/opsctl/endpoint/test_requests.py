@@ -12,7 +12,7 @@ from botocore.validate import ParamValidator
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.resources import Resource, resources
 from opsctl.endpoint.rollout import STRATEGIES, deployment
-from opsctl.endpoint.spec import BucketModel, EndpointSpec
+from opsctl.endpoint.spec import BucketModel, EndpointSpec, ScaleToZero
 from tests.unit.opsctl.endpoint.specs import ASLEEP, CLASSIC, changed
 
 FROM_S3 = {"source": BucketModel("org/model", "s3://weights/models/a/"), "isolated": True}
@@ -75,6 +75,19 @@ def test_every_update_has_alarms_that_take_it_back(strategy: Any) -> None:
     assert len(how["AutoRollbackConfiguration"]["Alarms"]) == 2
     component = {"InferenceComponentName": "twin-main", "DeploymentConfig": deployment("component", "twin", strategy)}
     assert mistakes("sagemaker", "UpdateInferenceComponent", component) == ""
+
+
+@pytest.mark.parametrize("kind", ["endpoint", "component"])
+def test_a_rolling_batch_is_within_what_sagemaker_allows_of_a_single_copy_too(kind: Any) -> None:
+    size = deployment(kind, "twin", "rolling")["RollingUpdatePolicy"]["MaximumBatchSize"]
+    assert size["Type"] == "CAPACITY_PERCENT"
+    assert 5 <= size["Value"] <= 50
+
+
+@pytest.mark.parametrize(("copies", "instances"), [(1, 2), (2, 3), (4, 5), (8, 10)])
+def test_a_sleeper_has_room_for_the_batch_that_an_update_starts(copies: int, instances: int) -> None:
+    config = part(changed(ASLEEP, shape=ScaleToZero(copies)), "config").request
+    assert config["ProductionVariants"][0]["ManagedInstanceScaling"]["MaxInstanceCount"] == instances
 
 
 def test_the_alarms_of_an_update_are_made_with_the_endpoint() -> None:
