@@ -60,10 +60,9 @@ def _spread(points: Sequence[tuple[Decimal, Decimal]]) -> list[tuple[Decimal, De
 
 def _short(x: Decimal) -> str:
     """Three digits and the scale: 31.7k."""
-    for scale, letter in SCALES:
-        if x >= scale:
-            return f"{x / scale:.{DIGITS}g}{letter}"
-    return f"{x:f}"
+    rounded = Decimal(f"{x:.{DIGITS}g}")  # first, or 999,950 would be 1.00E+3k
+    scale, letter = next((each for each in SCALES if rounded >= each[0]), (Decimal(1), ""))
+    return f"{(rounded / scale).normalize():f}{letter}"
 
 
 def _whole(usd: Decimal) -> Decimal:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from opsctl.cost.render.mermaid import blocks
 from opsctl.cost.sheet import Bars, Curves
 
@@ -32,3 +34,11 @@ def test_a_curve_keeps_its_ends_and_each_line_is_named() -> None:
     assert block.count("  line [0, ") == 2
     assert block.count(", 199]") == 2
     assert '["1k", ' in block
+
+
+@pytest.mark.parametrize(
+    ("queries", "label"), [(1, "1"), (999, "999"), (1000, "1k"), (31_622, "31.6k"), (999_950, "1M"), (10**12, "1000G")]
+)
+def test_a_label_has_three_digits_and_a_scale(queries: int, label: str) -> None:
+    (block,) = blocks([Curves("cost", "queries", {"ecs": ((Decimal(queries), Decimal(1)),)})])
+    assert f'x-axis ["{label}"]' in block
