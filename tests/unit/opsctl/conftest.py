@@ -121,6 +121,19 @@ def service() -> Iterator[PlayedService]:
         thread.join()
 
 
+@pytest.fixture
+def aws(service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> PlayedService:
+    """The same in AWS's place, asked once for each call."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": service.url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return service
+
+
 @dataclass(frozen=True)
 class Ended:
     code: int

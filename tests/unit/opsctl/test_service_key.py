@@ -18,21 +18,14 @@ WITH_KEY = Delivery(topology="ecs", region="eu-north-1", secrets={"apiKey-defaul
 
 
 @pytest.fixture(autouse=True)
-def vault(service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> PlayedService:
-    for name, value in {
-        "AWS_ENDPOINT_URL": service.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
+def vault(aws: PlayedService) -> PlayedService:
 
     def answer(body: dict[str, Any]) -> Reply:
         assert body == {"SecretId": ARN}
         return Reply(body={"SecretString": "generated"})
 
-    service.answers["/"] = answer
-    return service
+    aws.answers["/"] = answer
+    return aws
 
 
 @pytest.mark.parametrize(

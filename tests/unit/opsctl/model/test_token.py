@@ -12,16 +12,9 @@ KEEPS_ONE = Delivery(topology="ecs", region="eu-north-1", secrets={"huggingFaceT
 
 
 @pytest.fixture(autouse=True)
-def vault(service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> PlayedService:
-    for name, value in {
-        "AWS_ENDPOINT_URL": service.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    service.says("/", Reply(body={"SecretString": "kept"}))
-    return service
+def vault(aws: PlayedService) -> PlayedService:
+    aws.says("/", Reply(body={"SecretString": "kept"}))
+    return aws
 
 
 @pytest.mark.parametrize(
