@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from service.errors import StartupError
 from service.resilience import Breakers
-from service.resilience.budgets import LOOKUP_S, GenerationBudget, cache_s
+from service.resilience.budgets import GenerationBudget, cache_s, lookup_s
 from service.resilience.guarded import (
     GuardedCache,
     GuardedDocuments,
@@ -144,7 +144,7 @@ async def _documents(settings: Settings, stack: AsyncExitStack, breakers: Breake
             timeout_s=settings.mongo_timeout_s,
         )
         stack.push_async_callback(documents.aclose)
-        return GuardedDocuments(documents, breakers.add("mongo", stage="documents", limit_s=LOOKUP_S))
+        return GuardedDocuments(documents, breakers.add("mongo", stage="documents", limit_s=lookup_s(settings)))
     return None
 
 

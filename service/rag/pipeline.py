@@ -15,7 +15,7 @@ from service.rag.events import Answer, Answerer, Events, Found, Question, Token
 from service.rag.generate import ModelAnswerer, RemoteAnswerer
 from service.rag.trace import Trace
 from service.resilience import Switches
-from service.resilience.budgets import GenerationBudget
+from service.resilience.budgets import GenerationBudget, lookup_s
 
 if TYPE_CHECKING:
     from service.parts import Parts
@@ -33,6 +33,7 @@ class Pipeline:
         self._settings = settings
         self._switches = switches or Switches()
         self._prices = Prices.of(settings)
+        self._lookup_s = lookup_s(settings)
         self._answerers = _answerers(parts, settings, self._prices)
 
     async def retrieve(self, question: Question, trace: Trace, deadline: Deadline) -> list[Hit]:
@@ -171,10 +172,16 @@ class Pipeline:
     async def _authors(self, question: Question, trace: Trace, deadline: Deadline) -> tuple[str, ...] | None:
         parts = self._parts
         if question.author is not None:
-            return await self_query.requested_authors(question.author, parts.documents, deadline)
-        limit_s = self._settings.query_model_timeout_s
+            return await self_query.requested_authors(question.author, parts.documents, deadline, self._lookup_s)
         return await self_query.guessed_authors(
-            question.text, parts.query_model, parts.documents, trace, deadline, limit_s, self._prices.query_model
+            question.text,
+            parts.query_model,
+            parts.documents,
+            trace,
+            deadline,
+            self._settings.query_model_timeout_s,
+            self._lookup_s,
+            self._prices.query_model,
         )
 
     def _retrieval_at_most(self, question: Question) -> Decimal:

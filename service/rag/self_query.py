@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from service.errors import RagError, StageUnavailable
 from service.rag.spending import self_query_at_most
 from service.resilience import tried
-from service.resilience.budgets import LOOKUP_S
 
 if TYPE_CHECKING:
     from service.ports import Documents, QueryModel
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 STAGE = "self_query"
 
 
-async def requested_authors(name: str, documents: Documents | None, deadline: Deadline) -> tuple[str, ...]:
+async def requested_authors(
+    name: str, documents: Documents | None, deadline: Deadline, limit_s: float
+) -> tuple[str, ...]:
     """Ids for a filter that the caller asked for; without a documents store the name is the id.
 
     Raises:
@@ -29,7 +30,7 @@ async def requested_authors(name: str, documents: Documents | None, deadline: De
     """
     if documents is None:
         return (name,)
-    return await tried(lambda: documents.author_ids(name), deadline, stage="documents", limit_s=LOOKUP_S)
+    return await tried(lambda: documents.author_ids(name), deadline, stage="documents", limit_s=limit_s)
 
 
 async def guessed_authors(
@@ -39,6 +40,7 @@ async def guessed_authors(
     trace: Trace,
     deadline: Deadline,
     limit_s: float,
+    lookup_s: float,
     price: TokenPrice | None = None,
 ) -> tuple[str, ...] | None:
     """Ids for the author that the question names; None for no filter, also where anything about the guess failed."""
@@ -53,7 +55,7 @@ async def guessed_authors(
             trace.use(STAGE, found.usage)
             if found.author is None:
                 return None
-            return await requested_authors(found.author, documents, deadline) or None
+            return await requested_authors(found.author, documents, deadline, lookup_s) or None
         except StageUnavailable as exc:
             trace.degrade(exc.stage)
         except RagError:

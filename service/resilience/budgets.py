@@ -20,12 +20,18 @@ PRE_STOP_S = 10.0  # a pod waits this long before SIGTERM, since its address is 
 LINGER_S = 2.0  # after SIGTERM open connections are still served, so that peers leave them by themselves
 
 EMBED_S = 5.0  # all wordings; it is our own CPU, so less would refuse what a busy machine still answers
-LOOKUP_S = 1.0  # author ids; above the adapter's own limit (RAG_MONGO_TIMEOUT_S), which is meant to end first
+LOOKUP_S = 1.0  # author ids, both tries; above the adapter's own limit, which is meant to end first
+LOOKUP_TRIES = 2
 CACHE_S = 1.0  # per call; above the adapter's own limit too
 CACHE_WAITS = 4  # on the socket in one call: to connect, to log in, to select, to ask
 
 FIRST_TOKEN_S = 8.0
 GENERATION_S = 20.0
+
+
+def lookup_s(settings: Settings) -> float:
+    """Author ids; a MongoDB that may take its time may do so here too."""
+    return max(LOOKUP_S, LOOKUP_TRIES * settings.mongo_timeout_s)
 
 
 def cache_s(settings: Settings) -> float:

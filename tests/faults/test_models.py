@@ -16,6 +16,8 @@ from tests.real_processes import serve, service, wait_until
 from tests.scripted_openai import ScriptedOpenAI
 
 QUESTION = "How does the Analytical Engine weave patterns?"
+# Above what the prompt's counts take of the same connection (0.5 KB each), below the 12 KB of 48 tokens.
+CUT_AFTER_BYTES = 4000
 LATE_S = 5.0  # beyond the deadline on a busy machine; 0.5 s on a quiet one
 
 
@@ -33,6 +35,7 @@ def vendor(library: Library) -> Iterator[Vendor]:
         settings = {
             "RAG_VECTOR_STORE": "faiss",
             "RAG_BUNDLE_DIR": library.home,
+            "RAG_SEARCH_TIMEOUT_S": 10,
             "RAG_GENERATOR": "openai",
             "OPENAI_API_KEY": "sk-test",
             "OPENAI_BASE_URL": f"{server.url}/v1",
@@ -79,7 +82,7 @@ def test_a_model_that_answers_503_is_asked_once(vendor: Vendor) -> None:
 
 @pytest.mark.fault("F18")
 def test_a_stream_that_is_cut_ends_with_an_error_event(edge: Edge) -> None:
-    with edge.model.suffering(LimitData(1500)):
+    with edge.model.suffering(LimitData(CUT_AFTER_BYTES)):
         events = [(name, data) for _, name, data in edge.streamed(QUESTION)]
     assert [name for name, _ in events][:2] == ["sources", "token"]
     assert (events[-1][0], events[-1][1]["stage"]) == ("error", "generation")

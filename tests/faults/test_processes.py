@@ -51,6 +51,7 @@ def settings(library: Library, api_url: str) -> dict[str, object]:
         "RAG_GENERATOR": "openai",
         "OPENAI_API_KEY": "sk-test",
         "OPENAI_BASE_URL": f"{api_url}/v1",
+        "RAG_SEARCH_TIMEOUT_S": 10,  # in the process's own index: a busy machine is no fault
         "RAG_CACHE": "memory",
         "RAG_LOG_FORMAT": "text",
     }

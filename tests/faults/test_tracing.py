@@ -62,6 +62,7 @@ def traced(library: Library) -> Iterator[Traced]:
             "RAG_VECTOR_STORE": "faiss",
             "RAG_BUNDLE_DIR": library.home,
             "RAG_METRICS_PORT": metrics_port,
+            "RAG_SEARCH_TIMEOUT_S": 10,
             "OTEL_EXPORTER_OTLP_ENDPOINT": url_of(sink),
         }
         with (

@@ -18,10 +18,12 @@ from service.resilience.budgets import (
     KEEP_ALIVE_S,
     LINGER_S,
     LOOKUP_S,
+    LOOKUP_TRIES,
     PRE_STOP_S,
     STOP_S,
     GenerationBudget,
     cache_s,
+    lookup_s,
 )
 from service.settings import Settings
 from service.telemetry.traces import SHUTDOWN_S
@@ -66,6 +68,7 @@ def test_an_edge_decodes_one_answer_at_a_time_so_only_the_deadline_limits_it() -
     assert GenerationBudget.of_generator(SET.model_copy(update={"first_token_timeout_s": 3.0})).first_token_s == 3
 
 
-def test_a_redis_that_may_take_its_time_is_waited_for() -> None:
-    assert cache_s(SET) == CACHE_S
-    assert cache_s(SET.model_copy(update={"redis_timeout_s": 5.0})) == CACHE_WAITS * 5.0
+def test_a_backend_that_may_take_its_time_is_waited_for() -> None:
+    patient = SET.model_copy(update={"redis_timeout_s": 5.0, "mongo_timeout_s": 5.0})
+    assert (cache_s(SET), cache_s(patient)) == (CACHE_S, CACHE_WAITS * 5.0)
+    assert (lookup_s(SET), lookup_s(patient)) == (LOOKUP_S, LOOKUP_TRIES * 5.0)
