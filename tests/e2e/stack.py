@@ -173,6 +173,10 @@ def _of(file: Path | None) -> list[str]:
     return [] if file is None else ["--config-file", str(file)]
 
 
+# A job that a shell runs in the background ignores SIGINT, and so would everything below it.
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+
+
 def interrupt_politely(engine: psutil.Process) -> None:
     """Ctrl-C."""
     os.kill(engine.pid, signal.SIGINT)

@@ -20,7 +20,7 @@ import pytest
 
 from opsctl.cli import main
 from tests.e2e.handed_over import handed_over
-from tests.e2e.stack import ROOT, Stack
+from tests.e2e.stack import INTERRUPTIBLE, ROOT, Stack
 
 REGION = "us-east-1"
 Run = Callable[..., tuple[int, Any, str]]
@@ -125,7 +125,8 @@ def test_lines_are_followed_as_they_come_until_ctrl_c(twin: str, stack: Stack) -
         event = {"timestamp": int(time.time() * 1000), "message": text}
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
-    command = [sys.executable, "-m", "opsctl.cli", "endpoint", "logs", "-s", stack.name, "--follow", "--since", "5"]
+    words = ["endpoint", "logs", "-s", stack.name, "--follow", "--since", "5"]
+    command = [*INTERRUPTIBLE, sys.executable, "-m", "opsctl.cli", *words]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=stack.folder, env=environ, stdout=subprocess.PIPE, text=True) as following:
         giving_up = threading.Timer(90, following.kill)

@@ -7,6 +7,7 @@ import os
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -99,6 +100,12 @@ def test_what_is_missing_is_named(spec: EndpointSpec, bucket: str) -> None:
     assert "PendingDeletion" in found["key"].evidence
 
 
+def models_of_twin() -> list[dict[str, Any]]:
+    """By name here: the emulator lists all models, whatever it is asked for."""
+    models = boto3.client("sagemaker", region_name=REGION).list_models(NameContains="twin-")["Models"]
+    return [each for each in models if each["ModelName"].startswith("twin-")]
+
+
 def test_the_command_creates_nothing_that_the_account_could_not_carry(
     spec: EndpointSpec, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,9 +123,11 @@ def test_the_command_creates_nothing_that_the_account_could_not_carry(
 
     assert main(["deploy-endpoint", "--stack", stack.name, "--yes"]) == 1
     assert "quota would not hold; nothing was created" in capfd.readouterr().err
-    assert not sagemaker.list_models(NameContains="twin-")["Models"]
+    assert not models_of_twin()
 
-    monkeypatch.setattr("opsctl.aws.account.endpoint_quota", lambda *_: Quota("L-1", 2.0))
+    monkeypatch.setattr(
+        "opsctl.aws.account.endpoint_quota", lambda *_: Quota("L-1", 100.0)
+    )  # others share this account
     (folder / "tuned").mkdir()
     (folder / "tuned" / "config.json").write_text(json.dumps(LLAMA_8B))
     model = "mlabonne/TwinLlama-3.1-8B-DPO"
@@ -128,10 +137,10 @@ def test_the_command_creates_nothing_that_the_account_could_not_carry(
         assert main(["deploy-endpoint", "twin", "--stack", stack.name, "--yes"]) == 0
         said = capfd.readouterr().err
         assert "1,105.95 USD a month, nothing while it sleeps" in " ".join(said.split())
-        (made,) = sagemaker.list_models(NameContains="twin-")["Models"]
+        (made,) = models_of_twin()
         container = sagemaker.describe_model(ModelName=made["ModelName"])["PrimaryContainer"]
         source = container["ModelDataSource"]["S3DataSource"]["S3Uri"]
         assert source.startswith(f"s3://{bucket}/models/{model}/")
     finally:
         assert main(["endpoint", "delete", "--stack", stack.name, "--yes"]) == 0
-    assert not sagemaker.list_models(NameContains="twin-")["Models"]
+    assert not models_of_twin()

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.endpoint.aws_proxy import AwsProxy
 from tests.e2e.endpoint.lab import BUCKET, NUMBERS, REGION, WHOLE, census, clients, counts
-from tests.e2e.stack import Stack
+from tests.e2e.stack import INTERRUPTIBLE, Stack
 
 IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/vllm:1"
 OPSCTL = [sys.executable, "-m", "opsctl.cli"]
@@ -48,7 +48,7 @@ class Desk:
         self.stack.run("stack", "import", "--file", str(file))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [*OPSCTL, *words, "--stack", "dev"]
+        command = [*INTERRUPTIBLE, *OPSCTL, *words, "--stack", "dev"]
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command, cwd=self.stack.folder, text=True, env=dict(os.environ), **streams)
 
