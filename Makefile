@@ -84,7 +84,7 @@ test-torch: .venv-torch/.ready ## the int8 embedder against the reference throug
 
 .PHONY: test-sagemaker
 test-sagemaker: .venv-sagemaker/.ready ## the image addresses against the sagemaker SDK (a 210 MB environment of its own)
-	@.venv-sagemaker/bin/python -m pytest tests/sagemaker -q -p no:cacheprovider
+	@.venv-sagemaker/bin/python -m pytest tests/sagemaker --confcutdir=tests/sagemaker -q -p no:cacheprovider
 
 .venv-sagemaker/.ready: $(READY) requirements/sagemaker.txt
 	@test -x .venv-sagemaker/bin/python || .venv/bin/uv venv --quiet --python .venv/bin/python .venv-sagemaker
