@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from service.app import create_app
 from service.parts import Parts
@@ -16,17 +15,12 @@ from tests.fakes import FakeEmbedder, FakeGenerator, FakeStore
 from tests.hashed_keys import hashed, key_book
 from tests.real_processes import serve
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    if BROWSER is None:
-        pytest.skip("no browser on this machine: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    shown = browser.new_page()
+    yield shown
+    shown.close()
 
 
 def test_a_key_that_is_typed_into_the_docs_page_is_sent(page: Page, tmp_path: Path) -> None:
