@@ -69,6 +69,7 @@ class Foundation(pulumi.ComponentResource):
 
     cache: Cache | None = None
     model: ModelAccess | None = None
+    _network: Network | None = None
 
     def __init__(self, name: str, cfg: StackConfig, where: Site, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rag-platform:component:Foundation", name, None, opts)
@@ -81,8 +82,9 @@ class Foundation(pulumi.ComponentResource):
             BucketArgs(expire_days=LOG_DAYS, writer="logdelivery.elasticloadbalancing.amazonaws.com"),
             opts=self._child,
         )
-        network = NetworkArgs(cfg.network, self.key_arn, cfg.monitoring.log_retention_days)
-        self.network = Network(name, where, network, opts=self._child)
+        if cfg.has_network:
+            network = NetworkArgs(cfg.network, self.key_arn, cfg.monitoring.log_retention_days)
+            self._network = Network(name, where, network, opts=self._child)
         self.registry = Registry(name, where, self.key_arn, opts=self._child)
         self.alerts = Alerts(name, where, self.key_arn, cfg.monitoring, opts=self._child)
         Budget(name, where, cfg.budget, self.alerts.notices, opts=self._child)
@@ -92,6 +94,17 @@ class Foundation(pulumi.ComponentResource):
         self.switches = Switches(name, where, opts=self._child)
         self._model()
         self.register_outputs({"keyArn": self.key_arn})
+
+    @property
+    def network(self) -> Network:
+        """The stack's network.
+
+        Raises:
+            LookupError: nothing that the config asks for needs one (`StackConfig.has_network`).
+        """
+        if self._network is None:
+            raise LookupError(f"the stack {self._cfg.stack} has no network")
+        return self._network
 
     def log_group(self, what: str) -> aws.cloudwatch.LogGroup:
         """An encrypted log group `/rag/<stack>/<what>`."""
@@ -103,17 +116,23 @@ class Foundation(pulumi.ComponentResource):
             opts=self._child,
         )
 
+    def address_of(self, store: str) -> pulumi.Output[str] | None:
+        """The `http://` address of a self-hosted store, None where it isn't one."""
+        return self.stores.address_of(store) if self.stores else None
+
     def neighbours(self) -> list[Neighbour]:
         """What the service must be able to reach inside the network."""
         found = [
             Neighbour(store.kind, store.security_group_id, store.port, f"Service to {store.kind}")
-            for store in self.stores.running
+            for store in (self.stores.running if self.stores else ())
         ]
         if self.cache is not None:
             found.append(Neighbour("cache", self.cache.security_group_id, answers.PORT, "Service to cache"))
         return found
 
-    def _stores(self) -> DataStores:
+    def _stores(self) -> DataStores | None:
+        if self._network is None:
+            return None
         args = StoresArgs(
             vpc_id=self.network.vpc_id,
             subnet_ids=self.network.private_subnet_ids,
@@ -146,7 +165,8 @@ class Foundation(pulumi.ComponentResource):
             for name, value in given.items()
             if value or name in _vendors(self._cfg)
         }
-        values |= self.stores.secrets
+        if self.stores is not None:
+            values |= self.stores.secrets
         if self.cache is not None:
             values["redisUrl"] = self.cache.url
         if self._cfg.access.auth == "api-keys":
@@ -158,7 +178,7 @@ class Foundation(pulumi.ComponentResource):
             return
         args = ModelAccessArgs(
             endpoint=self._cfg.generation.endpoint,
-            vpc_id=self.network.vpc_id,
+            vpc_id=self._network.vpc_id if self._network else None,
             key_arn=self.key_arn,
             log_bucket=self.log_bucket,
         )

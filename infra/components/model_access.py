@@ -24,13 +24,13 @@ class ModelAccessArgs:
 
     Attributes:
         endpoint: name of the SageMaker endpoint.
-        vpc_id: the network of the model's containers.
+        vpc_id: the network of the model's containers; None leaves them in SageMaker's own.
         key_arn: encrypts weights and volumes.
         log_bucket: takes the bucket's access log.
     """
 
     endpoint: str
-    vpc_id: pulumi.Input[str]
+    vpc_id: pulumi.Input[str] | None
     key_arn: pulumi.Input[str]
     log_bucket: PrivateBucket
 
@@ -49,11 +49,11 @@ def invoke_statements(site: Site, endpoint: str, component: str) -> list[Stateme
 
 
 class ModelAccess(pulumi.ComponentResource):
-    """Execution role, weights bucket and security group of the endpoint."""
+    """Execution role, weights bucket and, in a network, security group of the endpoint."""
 
     role_arn: pulumi.Output[str]
     bucket: pulumi.Output[str]
-    security_group_id: pulumi.Output[str]
+    security_group_id: pulumi.Output[str] | None
 
     def __init__(
         self, name: str, site: Site, args: ModelAccessArgs, opts: pulumi.ResourceOptions | None = None
@@ -63,8 +63,21 @@ class ModelAccess(pulumi.ComponentResource):
         weights = PrivateBucket(
             f"{name}-weights", site, BucketArgs(key_arn=args.key_arn, log_bucket=args.log_bucket), opts=child
         )
+        self.security_group_id = self._group(name, args.vpc_id) if args.vpc_id is not None else None
+        execution = role(
+            f"{name}-execution",
+            description=f"SageMaker runs the endpoint {args.endpoint} with it",
+            trust=trusted_by(site, "sagemaker.amazonaws.com"),
+            statements=_execution(site, weights, args),
+            parent=self,
+        )
+        self.role_arn, self.bucket = execution.arn, weights.bucket
+        self.register_outputs({"roleArn": self.role_arn, "bucket": self.bucket})
+
+    def _group(self, name: str, vpc_id: pulumi.Input[str]) -> pulumi.Output[str]:
+        child = pulumi.ResourceOptions(parent=self)
         group = aws.ec2.SecurityGroup(
-            f"{name}-model", vpc_id=args.vpc_id, description="Model containers: HTTPS out, nothing in", opts=child
+            f"{name}-model", vpc_id=vpc_id, description="Model containers: HTTPS out, nothing in", opts=child
         )
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-model-https",
@@ -76,31 +89,31 @@ class ModelAccess(pulumi.ComponentResource):
             cidr_ipv4="0.0.0.0/0",
             opts=child,
         )
-        execution = role(
-            f"{name}-execution",
-            description=f"SageMaker runs the endpoint {args.endpoint} with it",
-            trust=trusted_by(site, "sagemaker.amazonaws.com"),
-            statements=_execution(site, weights, args.key_arn),
-            parent=self,
-        )
-        self.role_arn, self.bucket, self.security_group_id = execution.arn, weights.bucket, group.id
-        self.register_outputs({"roleArn": self.role_arn, "bucket": self.bucket})
+        identity: pulumi.Output[str] = group.id
+        return identity
 
 
-def _execution(site: Site, weights: PrivateBucket, key_arn: pulumi.Input[str]) -> list[Statement]:
+def _execution(site: Site, weights: PrivateBucket, args: ModelAccessArgs) -> list[Statement]:
     logs = site.arn("logs", "log-group:/aws/sagemaker/*")
-    interfaces = ["ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface"]
     return [
         allow(["s3:GetObject"], [pulumi.Output.concat(weights.arn, "/*")]),
         allow(["s3:ListBucket"], [weights.arn]),
-        allow(["kms:Decrypt", "kms:DescribeKey", "kms:CreateGrant", "kms:GenerateDataKey"], [key_arn]),
+        allow(["kms:Decrypt", "kms:DescribeKey", "kms:CreateGrant", "kms:GenerateDataKey"], [args.key_arn]),
         allow(["ecr:GetAuthorizationToken"], ["*"]),  # has no resource to name
         allow(IMAGE_ACTIONS, [f"arn:aws:ecr:{site.region}:*:repository/*"]),
         allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs]),
         allow(
             ["cloudwatch:PutMetricData"], ["*"], {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "AWS/*"]}}
         ),
-        allow(interfaces, [site.arn("ec2", "*")]),
+        *(_interfaces(site) if args.vpc_id is not None else []),
+    ]
+
+
+def _interfaces(site: Site) -> list[Statement]:
+    """What containers in a network need."""
+    make = ["ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface"]
+    return [
+        allow(make, [site.arn("ec2", "*")]),
         allow(
             ["ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeNetworkInterfaces"],
             ["*"],  # describe calls have no resource to name

@@ -71,6 +71,14 @@ class StackConfig(Section):
         return self.environment == "development"
 
     @property
+    def has_network(self) -> bool:
+        """Whether the cloud half has a VPC: functions get one only for what is private, containers always."""
+        private = "self-hosted" in {self.retrieval.qdrant, self.documents.mongo, self.cache.redis}
+        return self.topology in {"ecs", "eks"} or (
+            self.topology == "lambda" and (private or self.cache.redis == "elasticache")
+        )
+
+    @property
     def edge_model(self) -> str | None:
         """GGUF of the edge: `hybrid.edge.model`, else the llamacpp generation model, else the installed small one."""
         return self.hybrid.edge.model or (self.generation.model if self.generation.provider == "llamacpp" else None)

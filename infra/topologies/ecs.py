@@ -122,7 +122,7 @@ class EcsTopology(pulumi.ComponentResource):
             port=container.PORT,
             metrics_port=container.METRICS_PORT,
             release=self._cfg.service.image or "none",
-            qdrant_url=self._base.stores.address_of("qdrant"),
+            qdrant_url=self._base.address_of("qdrant"),
             api_keys_from=self._base.vault.arns.get(api_keys.BOOK),
             switches_from=self._base.switches.address,
             llamacpp_url=ecs_task.LLAMA_URL if ecs_task.has_sidecar(self._cfg) else None,
