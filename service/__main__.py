@@ -26,6 +26,7 @@ from service.resilience import Admission
 from service.resilience.budgets import KEEP_ALIVE_S, LINGER_S
 from service.settings import Settings, load
 from service.telemetry import logs
+from service.vault import fetch
 
 EX_CONFIG = 78
 POLL_S = 0.05
@@ -34,7 +35,7 @@ POLL_S = 0.05
 def main() -> int:
     """Serve until SIGTERM; exit code 0 after a clean drain."""
     try:
-        settings = load()
+        settings = load(fetch)
         logs.configure(settings)
         listening = _listen(settings)
         app = create_app(settings)

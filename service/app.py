@@ -25,6 +25,7 @@ from service.rag.pipeline import Pipeline
 from service.resilience import Admission, Switches
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.vault import fetch
 
 # What these answer by POST costs something; probes and lists are never refused for want of a place.
 ANSWERING = (rag.router, openai.router)
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     Raises:
         StartupError: a setting is wrong; backends are opened later, in the lifespan.
     """
-    settings = settings or environment.load()
+    settings = settings or environment.load(fetch)
     telemetry = Telemetry(settings)
 
     @asynccontextmanager

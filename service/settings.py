@@ -6,11 +6,13 @@ Names keep the deployment guide's words where it has them (`OPENAI_API_KEY`, `QD
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AliasChoices,
@@ -25,6 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import StartupError
+from service.required import REQUIRED
 from service.resilience.budgets import LINGER_S
 
 _URL = TypeAdapter(HttpUrl)
@@ -48,10 +51,36 @@ def _env(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-class Settings(BaseSettings):
-    """Everything that the service can be told; immutable after start."""
+class References(BaseSettings):
+    """Where secrets are kept that are not in the environment themselves; read before everything else."""
 
-    model_config = SettingsConfigDict(env_prefix="RAG_", frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    secrets_from: Annotated[Mapping[str, str], NoDecode] = Field(
+        {}, description='JSON {"OPENAI_API_KEY": "<ARN of a Secrets Manager secret>", ...}, read with the role'
+    )
+    secrets_ttl_s: Positive = Field(300.0, description="these secrets are read again after this long")
+
+    @field_validator("secrets_from", mode="before")
+    @classmethod
+    def _object(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError as exc:
+            raise ValueError("is no JSON object of names and ARNs") from exc
+
+    @field_validator("secrets_from")
+    @classmethod
+    def _secret(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        if wrong := [name for name in value if name not in secret_names()]:
+            raise ValueError(f"{', '.join(wrong)}: no secret's name; legal: {', '.join(secret_names())}")
+        return value
+
+
+class Settings(References):
+    """Everything that the service can be told; immutable after start."""
 
     # where it listens
     host: str = "127.0.0.1"
@@ -233,28 +262,6 @@ class Settings(BaseSettings):
         return self
 
 
-# Field, what asks for it, and whether that is so.
-REQUIRED: tuple[tuple[str, str, Callable[[Settings], bool]], ...] = (
-    ("api_keys_from", "RAG_AUTH=api-keys", lambda told: told.auth == "api-keys"),
-    ("oidc_issuer", "RAG_AUTH=oidc", lambda told: told.auth == "oidc"),
-    ("oidc_audience", "RAG_AUTH=oidc", lambda told: told.auth == "oidc"),
-    ("qdrant_url", "RAG_VECTOR_STORE=qdrant", lambda told: told.vector_store == "qdrant"),
-    ("bundle_dir", "RAG_VECTOR_STORE=faiss", lambda told: told.vector_store == "faiss"),
-    ("bundle_dir", "RAG_DOCUMENTS=bundle", lambda told: told.documents == "bundle"),
-    ("mongo_url", "RAG_DOCUMENTS=mongo", lambda told: told.documents == "mongo"),
-    ("openai_api_key", "an OpenAI stage", lambda told: "openai" in {told.query_model, told.generator}),
-    (
-        "sagemaker_endpoint",
-        "a SageMaker generator or fallback",
-        lambda told: "sagemaker" in {told.generator, told.fallback},
-    ),
-    ("llamacpp_url", "RAG_GENERATOR=llamacpp", lambda told: told.generator == "llamacpp"),
-    ("reranker_model", "RAG_RERANKER", lambda told: told.reranker != "none"),
-    ("redis_url", "RAG_CACHE=redis", lambda told: told.cache == "redis"),
-    ("fallback_url", "RAG_FALLBACK=service", lambda told: told.fallback == "service"),
-)
-
-
 def environment_names() -> dict[str, str]:
     """Environment name -> field, for every name that `Settings` reads; the first name of an alias list leads."""
     names: dict[str, str] = {}
@@ -273,15 +280,44 @@ def leading_names() -> dict[str, str]:
     return leading
 
 
-def load() -> Settings:
-    """Read the environment once.
+def secret_names() -> dict[str, str]:
+    """Environment name -> field, for every secret."""
+    names = environment_names()
+    return {
+        name: field for name, field in names.items() if SecretStr in get_args(Settings.model_fields[field].annotation)
+    }
+
+
+def load(fetch: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None) -> Settings:
+    """Read the environment once, and what it refers to.
+
+    Args:
+        fetch: for environment name -> ARN, environment name -> the secret's value.
 
     Raises:
-        StartupError: every wrong or missing name at once, values withheld.
+        StartupError: every wrong or missing name at once, values withheld; or what `fetch` raises.
     """
+    with _in_one_line():
+        references = References().secrets_from
+    if references and fetch is None:
+        raise StartupError("RAG_SECRETS_FROM: nothing here can read it; give the secrets themselves")
+    given = fetch(references) if fetch and references else {}
+    values: dict[str, Any] = {_keyword(name): value for name, value in given.items()}
+    with _in_one_line():
+        return Settings(**values)
+
+
+def _keyword(name: str) -> str:
+    """By which a value stands in for the environment's: the name itself where the field has names of its own."""
+    field = environment_names()[name]
+    return name if Settings.model_fields[field].validation_alias else field
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
     leading = leading_names()
     try:
-        return Settings()
+        yield
     except ValidationError as exc:
         reasons = []
         for error in exc.errors(include_input=False, include_url=False):

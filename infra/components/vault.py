@@ -40,6 +40,10 @@ class Vault(pulumi.ComponentResource):
         }
         self.register_outputs({"arns": self.arns})
 
+    def references(self, wanted: Mapping[str, str]) -> pulumi.Output[str]:
+        """For RAG_SECRETS_FROM: environment name -> ARN, of environment name -> credential."""
+        return pulumi.Output.json_dumps({name: self.arns[credential] for name, credential in wanted.items()})
+
     def _secret(
         self, name: str, site: Site, key_arn: pulumi.Input[str], credential: str, value: pulumi.Input[str] | None
     ) -> pulumi.Output[str]:

@@ -41,7 +41,7 @@ from service.adapters.qdrant import QdrantStore
 from service.adapters.redis_cache import RedisCache
 from service.adapters.redis_windows import RedisWindows
 from service.adapters.sagemaker import SageMaker
-from service.adapters.secrets_manager import Secret
+from service.adapters.secrets_manager import Secret, Secrets
 from service.adapters.service_url import ServiceUrl
 from service.adapters.ssm_parameter import SsmParameter
 from service.errors import StageUnavailable
@@ -178,6 +178,14 @@ async def secret(_: int) -> None:
     await asyncio.to_thread(Secret("arn:aws:secretsmanager:eu-north-1:000000000000:secret:keys").read)
 
 
+async def secrets_of_a_start(_: int) -> None:
+    """A start has nothing to fall back on and knocks three times."""
+    arns = {"OPENAI_API_KEY": "arn:aws:secretsmanager:eu-north-1:000000000000:secret:keys"}
+    read = await asyncio.to_thread(Secrets(arns, setting="RAG_SECRETS_FROM").read)
+    if isinstance(failure := read["OPENAI_API_KEY"], OSError):
+        raise failure
+
+
 # Module of the adapter, call, connections that it may make.
 CALLS = {
     "Qdrant": (qdrant, search, 1),
@@ -192,6 +200,7 @@ CALLS = {
     "another stack": (service_url, another_stack, 1),
     "SSM": (ssm_parameter, ssm, 1),
     "Secrets Manager": (secrets_manager, secret, 1),
+    "Secrets Manager at a start": (secrets_manager, secrets_of_a_start, 3),
 }
 CLIENTS = {"boto3", "botocore", "httpx", "httpx2", "jwt", "openai", "pymongo", "qdrant_client", "redis"}
 NOT_A_CALL = {"http_failure", "llamacpp_server", "redis_client"}  # reads errors, starts a server, opens for two others
@@ -203,8 +212,9 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CONNECT_S", LIMIT_S)
     monkeypatch.setattr(ssm_parameter, "READ_S", LIMIT_S)
     monkeypatch.setattr(oidc_provider, "TOTAL_S", LIMIT_S)
-    short = secrets_manager.CONFIG.merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
-    monkeypatch.setattr(secrets_manager, "CONFIG", short)
+    for tries in ("ONCE", "THRICE"):
+        short = getattr(secrets_manager, tries).merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
+        monkeypatch.setattr(secrets_manager, tries, short)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS.secret_key)
 
@@ -213,7 +223,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", [deaf, full], ids=["the request has a limit", "the connection has a limit"])
 @pytest.mark.parametrize("backend", CALLS)
-async def test_a_call_into_a_black_hole_ends_by_itself_after_one_try(
+async def test_a_call_into_a_black_hole_ends_by_itself(
     backend: str, kind: Callable[[], AsyncIterator[Hole]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, call, connections = CALLS[backend]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -76,6 +77,38 @@ def test_a_backend_without_its_address_is_refused_by_name(
         load(monkeypatch, **environment)
 
 
+ARN = "arn:aws:secretsmanager:eu-north-1:000000000000:secret:rag/dev/"
+
+
+def test_a_secret_may_be_given_by_where_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    referred = {"OPENAI_API_KEY": f"{ARN}openai", "RAG_REDIS_URL": f"{ARN}redis"}
+    monkeypatch.setenv("QDRANT_CLOUD_URL", "https://q")
+    monkeypatch.setenv("RAG_CACHE", "redis")  # whose address is among them
+    monkeypatch.setenv("OPENAI_API_KEY", "in the environment")
+    monkeypatch.setenv("RAG_SECRETS_FROM", json.dumps(referred))
+    read = settings.load(lambda arns: {name: f"value of {arn}" for name, arn in arns.items()})
+    assert {name: getattr(read, settings.secret_names()[name]).get_secret_value() for name in referred} == {
+        name: f"value of {arn}" for name, arn in referred.items()
+    }
+    assert "value of" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("references", "reason"),
+    [
+        ("{", "is no JSON object"),
+        ("[]", "valid dictionary"),
+        ('{"RAG_PORT": "arn:"}', "RAG_PORT: no secret's name; legal: .*OPENAI_API_KEY"),
+        ('{"OPENAI_API_KEY": null}', "valid string"),
+    ],
+)
+def test_references_that_lead_nowhere_are_refused(
+    monkeypatch: pytest.MonkeyPatch, references: str, reason: str
+) -> None:
+    with pytest.raises(StartupError, match=f"RAG_SECRETS_FROM: .*{reason}"):
+        load(monkeypatch, QDRANT_CLOUD_URL="https://q", RAG_SECRETS_FROM=references)
+
+
 def test_collections_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(monkeypatch, QDRANT_CLOUD_URL="https://q", RAG_COLLECTIONS="posts, repos").collections == (
         "posts",
@@ -84,7 +117,7 @@ def test_collections_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_aws_credential_is_a_setting() -> None:
-    assert not [name for name in settings.environment_names() if "ACCESS_KEY" in name or "SECRET" in name]
+    assert not [name for name in settings.environment_names() if "ACCESS_KEY" in name or "SECRET_" in name]
 
 
 @pytest.mark.parametrize(
