@@ -7,7 +7,7 @@ address with the same data. Reachable from the service only; snapshots are made 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pulumi
 import pulumi_aws as aws
@@ -53,15 +53,32 @@ class RunningStore:
 
     Attributes:
         kind: qdrant, mongo or redis.
+        security_group_id: lets its clients in; None where the store runs among them.
         address: private IP address, or the name of what balances several.
         token: its generated credential, a Pulumi secret.
     """
 
     kind: str
-    security_group_id: pulumi.Output[str]
+    security_group_id: pulumi.Output[str] | None
     address: pulumi.Output[str]
     port: int
     token: pulumi.Output[str]
+
+
+class Stores(Protocol):
+    """The self-hosted stores of a stack, whatever they run on.
+
+    Attributes:
+        running: those that the config wants self-hosted.
+        secrets: their credentials for the vault, by name.
+    """
+
+    running: list[RunningStore]
+    secrets: dict[str, pulumi.Input[str] | None]
+
+    def address_of(self, kind: str) -> pulumi.Output[str] | None:
+        """The `http://` address of a store, None where it isn't self-hosted."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from infra.components.alerts import Alerts, Budget
 from infra.components.api_keys import ApiKeys
 from infra.components.bucket import BucketArgs, PrivateBucket
 from infra.components.cache import Cache, CacheArgs
-from infra.components.data_stores import DataStores, StoresArgs
+from infra.components.data_stores import DataStores, Stores, StoresArgs
 from infra.components.encryption import EncryptionKey
 from infra.components.model_access import ModelAccess, ModelAccessArgs
 from infra.components.network import Network, NetworkArgs
@@ -26,6 +26,8 @@ from infra.components.switches import Switches
 from infra.components.vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.config import StackConfig
 
 LOG_DAYS = 90  # access logs of load balancer and buckets
@@ -71,7 +73,16 @@ class Foundation(pulumi.ComponentResource):
     model: ModelAccess | None = None
     _network: Network | None = None
 
-    def __init__(self, name: str, cfg: StackConfig, where: Site, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        cfg: StackConfig,
+        where: Site,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        stores: Callable[[Foundation], Stores] | None = None,
+    ) -> None:
+        """`stores` builds the self-hosted stores from key and network; without it they run on instances."""
         super().__init__("rag-platform:component:Foundation", name, None, opts)
         self.site, self._name, self._cfg = where, name, cfg
         self._child = pulumi.ResourceOptions(parent=self)
@@ -88,7 +99,7 @@ class Foundation(pulumi.ComponentResource):
         self.registry = Registry(name, where, self.key_arn, opts=self._child)
         self.alerts = Alerts(name, where, self.key_arn, cfg.monitoring, opts=self._child)
         Budget(name, where, cfg.budget, self.alerts.notices, opts=self._child)
-        self.stores = self._stores()
+        self.stores: Stores | None = self._on_instances() if stores is None else stores(self)
         self._cache()
         self.vault = Vault(name, where, self.key_arn, self._secrets(), opts=self._child)
         self.switches = Switches(name, where, opts=self._child)
@@ -123,14 +134,15 @@ class Foundation(pulumi.ComponentResource):
     def neighbours(self) -> list[Neighbour]:
         """What the service must be able to reach inside the network."""
         found = [
-            Neighbour(store.kind, store.security_group_id, store.port, f"Service to {store.kind}")
+            Neighbour(store.kind, group, store.port, f"Service to {store.kind}")
             for store in (self.stores.running if self.stores else ())
+            if (group := store.security_group_id) is not None
         ]
         if self.cache is not None:
             found.append(Neighbour("cache", self.cache.security_group_id, answers.PORT, "Service to cache"))
         return found
 
-    def _stores(self) -> DataStores | None:
+    def _on_instances(self) -> DataStores | None:
         if self._network is None:
             return None
         args = StoresArgs(
