@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -145,6 +145,7 @@ def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
             "hostedZoneId": "Z0CF",
         },
         "aws:route53/record:Record": {"fqdn": str(args.inputs.get("name"))},
+        "kubernetes:networking.k8s.io/v1:Ingress": {"status": {"loadBalancer": {"ingress": [{"hostname": host}]}}},
         "pulumi-python:dynamic:Resource": {"value": made_up_token(args.name, args.inputs)},
     }
     return by_type.get(args.typ, {})
@@ -203,14 +204,23 @@ def _own_loop() -> Iterator[None]:
 
 def declare(cfg: StackConfig, *, name: str | None = None) -> Program:
     """Everything that the topology of `cfg` would declare."""
+
+    def build() -> Mapping[str, Any]:
+        built = topologies.load(cfg.topology)(name or f"rag-platform-{cfg.stack}", cfg)
+        return outputs(built.delivery)
+
+    return record(cfg, build)
+
+
+def record(cfg: StackConfig, build: Callable[[], Mapping[str, Any]]) -> Program:
+    """Everything that `build` declares, and the outputs that it returns."""
     answers = _Answers(cfg.region or "eu-north-1")
     monitor = _Monitor(answers)
     pulumi.runtime.set_mocks(answers, project="rag-platform", stack=cfg.stack, preview=False, monitor=monitor)
     exported: dict[str, Any] = {}
 
     async def program() -> None:
-        built = topologies.load(cfg.topology)(name or f"rag-platform-{cfg.stack}", cfg)
-        exported.update(await pulumi.Output.from_input(outputs(built.delivery)).future() or {})
+        exported.update(await pulumi.Output.from_input(build()).future() or {})
 
     with collector.paused():
         _sync_await(engine.run_pulumi_func(program))

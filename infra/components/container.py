@@ -85,17 +85,9 @@ def service(
 
 def llama(args: ContainerArgs, model: ModelArgs) -> dict[str, Any]:
     """llama.cpp's server; stopped after the service, which needs it to the last answer."""
-    options = {
-        "--model": model.path,
-        "--host": "127.0.0.1",
-        "--port": str(LLAMA_PORT),
-        "--ctx-size": str(model.context_tokens),
-        "--threads": str(model.threads),
-        "--parallel": "1",  # one answer at a time is the fastest order on a few cores
-    }
     return {
         **_hardened(LLAMA, args),
-        "command": [word for pair in options.items() for word in pair],
+        "command": llama_command(model),
         "healthCheck": {
             "command": ["CMD", "curl", "-fsS", f"http://127.0.0.1:{LLAMA_PORT}/health"],
             "interval": 10,
@@ -104,6 +96,19 @@ def llama(args: ContainerArgs, model: ModelArgs) -> dict[str, Any]:
             "startPeriod": GRACE_S,
         },
     }
+
+
+def llama_command(model: ModelArgs) -> list[str]:
+    """The options of llama.cpp's server."""
+    options = {
+        "--model": model.path,
+        "--host": "127.0.0.1",
+        "--port": str(LLAMA_PORT),
+        "--ctx-size": str(model.context_tokens),
+        "--threads": str(model.threads),
+        "--parallel": "1",  # one answer at a time is the fastest order on a few cores
+    }
+    return [word for pair in options.items() for word in pair]
 
 
 def volumes(containers: Sequence[Mapping[str, Any]]) -> list[str]:
