@@ -13,6 +13,8 @@ from infra.components.permissions import Statement, document
 if TYPE_CHECKING:
     from infra.components.account import Site
 
+ACCESS_LOG = "logging.s3.amazonaws.com"  # writes the access logs of other buckets
+
 
 @dataclass(frozen=True)
 class BucketArgs:
@@ -23,12 +25,14 @@ class BucketArgs:
         log_bucket: takes the access log, with `<name>/` as prefix.
         expire_days: objects are deleted after so many days; None keeps them.
         writer: an AWS service that may put objects.
+        noncurrent_days: versions that were replaced or deleted are kept for so many days.
     """
 
     key_arn: pulumi.Input[str] | None = None
     log_bucket: PrivateBucket | None = None
     expire_days: int | None = None
     writer: str | None = None
+    noncurrent_days: int = 30
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -65,9 +69,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketOwnershipControls(
             f"{name}-owner", bucket=self.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child
         )
-        aws.s3.BucketLifecycleConfiguration(
-            f"{name}-lifecycle", bucket=self.bucket, rules=_lifecycle(args.expire_days), opts=child
-        )
+        aws.s3.BucketLifecycleConfiguration(f"{name}-lifecycle", bucket=self.bucket, rules=_lifecycle(args), opts=child)
         if args.log_bucket is not None:
             aws.s3.BucketLogging(
                 f"{name}-log",
@@ -94,7 +96,7 @@ class PrivateBucket(pulumi.ComponentResource):
             "Resource": [self.arn, objects],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
         }
-        writers = [] if writer is None else [writer, "logging.s3.amazonaws.com"]
+        writers = [] if writer is None else dict.fromkeys([writer, ACCESS_LOG])
         return [tls_only, *(_delivery(site, service, objects) for service in writers)]
 
 
@@ -117,12 +119,12 @@ def _encryption(key_arn: pulumi.Input[str] | None) -> dict[str, Any]:
     }
 
 
-def _lifecycle(expire_days: int | None) -> list[dict[str, Any]]:
+def _lifecycle(args: BucketArgs) -> list[dict[str, Any]]:
     tidy: dict[str, Any] = {
         "id": "tidy",
         "status": "Enabled",
         "filter": {"prefix": ""},
         "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-        "noncurrent_version_expiration": {"noncurrent_days": 30},
+        "noncurrent_version_expiration": {"noncurrent_days": args.noncurrent_days},
     }
-    return [tidy | ({"expiration": {"days": expire_days}} if expire_days else {})]
+    return [tidy | ({"expiration": {"days": args.expire_days}} if args.expire_days else {})]

@@ -50,6 +50,8 @@ def with_defaults(tree: Mapping[str, object], *, stack: str) -> dict[str, object
         access["keys"] = {SMOKE_TEST_KEY: {}, **callers} if isinstance(callers, Mapping) else callers
     _fill(full, "cache", "redis", "none" if topology in {"lambda", "hybrid"} else "elasticache")
     _fill(full, "queryModel", "provider", "none" if topology == "hybrid" else "openai")
+    if topology == "hybrid":
+        _fill(full, "retrieval", "reranker", "none")  # the image has it, an edge host hasn't
     generation = _section(full, "generation")
     if generation is not None:
         _fill(full, "generation", "model", MODELS.get(str(generation.get("provider", "sagemaker"))))

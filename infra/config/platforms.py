@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from infra.config.edge_cloud import BundleStore, EdgeAlarms, Identity
 from infra.config.values import (
     Bounds,
     Cidr,
@@ -130,6 +131,7 @@ class Edge(Section):
     threads: Annotated[int, Number, Field(ge=1, le=256)] = 2
     source: Annotated[str, Field(min_length=1)] | None = None  # a folder of documents; absent: the demo corpus
     model: str | None = None  # path or hub id of a GGUF; absent: the small one that is installed
+    identity: Identity = Identity()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -171,3 +173,5 @@ class Hybrid(Section):
     edge: Edge = Edge()
     fallback: Fallback = Fallback()
     index: Index = Index()
+    bundle: BundleStore = BundleStore()
+    alarms: EdgeAlarms = EdgeAlarms()

@@ -27,15 +27,19 @@ class Rule:
 
 def cloud_needs_region(cfg: StackConfig) -> Found:
     """AWS must be told where."""
-    uses_cloud = cfg.topology in CLOUD or cfg.hybrid.fallback.kind == "sagemaker"
-    if uses_cloud and cfg.region is None:
-        yield Mistake(
-            "aws:region",
-            None,
-            f"required by topology {cfg.topology}, e.g. eu-north-1",
-            "`pulumi config set aws:region eu-north-1`"
-            + ("" if cfg.topology in CLOUD else ", or `pulumi config set --path hybrid.fallback.kind none`"),
-        )
+    if cfg.region is not None or not (cfg.topology in CLOUD or cfg.edge_cloud):
+        return
+    without = {
+        "hybrid.fallback.kind none": cfg.hybrid.fallback.kind == "sagemaker",
+        "hybrid.bundle.bucket false": cfg.bundle_bucket,
+    }
+    ways = [f"`pulumi config set --path {key}`" for key, asks in without.items() if asks and cfg.topology == "hybrid"]
+    yield Mistake(
+        "aws:region",
+        None,
+        f"required by topology {cfg.topology}, e.g. eu-north-1",
+        "`pulumi config set aws:region eu-north-1`" + (f", or {' and '.join(ways)}" if ways else ""),
+    )
 
 
 def cloud_needs_tls(cfg: StackConfig) -> Found:

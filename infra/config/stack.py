@@ -79,6 +79,17 @@ class StackConfig(Section):
         )
 
     @property
+    def bundle_bucket(self) -> bool:
+        """Whether edges find new bundles in a bucket: as said, else where there is a region to have one in."""
+        asked = self.hybrid.bundle.bucket
+        return self.topology == "hybrid" and (self.region is not None if asked is None else asked)
+
+    @property
+    def edge_cloud(self) -> bool:
+        """Whether an edge has a cloud half; without one it needs no account and no provider."""
+        return self.bundle_bucket or (self.topology == "hybrid" and self.hybrid.fallback.kind == "sagemaker")
+
+    @property
     def edge_model(self) -> str | None:
         """GGUF of the edge: `hybrid.edge.model`, else the llamacpp generation model, else the installed small one."""
         return self.hybrid.edge.model or (self.generation.model if self.generation.provider == "llamacpp" else None)

@@ -76,6 +76,15 @@ HttpUrl = Annotated[str, _text(r"https?://[^\s/@]+(/\S*)?", "an http(s):// addre
 NodeType = Annotated[str, _text(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", "an instance type such as t3.medium")]
 MlType = Annotated[str, _text(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9]+", "a SageMaker instance type such as ml.g5.2xlarge")]
 CacheType = Annotated[str, _text(r"cache\.[a-z][a-z0-9]*\.[a-z0-9]+", "a cache node type such as cache.t4g.micro")]
+TrustedPrincipal = Annotated[
+    str,
+    _text(r"arn:aws:iam::[0-9]{12}:(root|(role|user)/[\w+=,.@/-]+)", "the ARN of an account's root, a role or a user"),
+]
+TrustAnchor = Annotated[
+    str,
+    _text(r"arn:aws:rolesanywhere:[a-z0-9-]+:[0-9]{12}:trust-anchor/[0-9a-f-]{36}", "the ARN of a trust anchor"),
+]
+SourceProfile = Annotated[str, _text(r"[A-Za-z0-9_.-]{1,64}", "a profile's name, Ec2InstanceMetadata or EcsContainer")]
 Name = Annotated[str, _text(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62})", "a name of letters, digits and hyphens, at most 63")]
 Collection = Annotated[str, _text(r"[A-Za-z0-9_-]{1,64}", "a collection name of letters, digits, _ and -")]
 ImageRef = Annotated[

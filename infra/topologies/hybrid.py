@@ -1,7 +1,7 @@
 """Hybrid: an edge host answers from a local index and a local model; the cloud half stands behind it.
 
-The edge is built by two dynamic resources (`infra.edge`). The cloud half - bundle bucket, the edge's role, a fallback -
-joins in `HybridTopology` beside `_edge` and fills the parts of the Delivery that are absent here.
+The edge is built by two dynamic resources (`infra.edge`), the cloud half by `infra.components.edge_cloud`: bundle
+bucket, the edge's role, a fallback. It is imported where the config asks for it: an edge alone needs no SDK of AWS.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from infra.service_environment import ServiceEnvironment, Wiring, edge_graceful_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pulumi_aws as aws
+
+    from infra.components.edge_cloud import EdgeCloud
     from infra.config import StackConfig
 
 LOOPBACK = "127.0.0.1"
@@ -32,7 +35,7 @@ LLAMA_STOP_S = 10
 
 
 class HybridTopology(pulumi.ComponentResource):
-    """Edge first, cloud behind it; for now the edge on this host alone.
+    """Edge first, cloud behind it; for now the edge is this host alone.
 
     Attributes:
         delivery: what the stack hands to the world.
@@ -43,23 +46,38 @@ class HybridTopology(pulumi.ComponentResource):
     def __init__(self, name: str, cfg: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
         if mistakes := tuple(_unsupported(cfg)):
             raise ConfigErrors(mistakes)
-        super().__init__("rag-platform:topology:Hybrid", name, None, opts)
+        providers = [_provider(name, cfg)] if cfg.edge_cloud else []
+        merged = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(providers=providers))
+        super().__init__("rag-platform:topology:Hybrid", name, None, merged)
         url = _url(cfg.hybrid.edge.bind, cfg.hybrid.edge.port)
+        cloud = self._cloud(name, cfg, providers[0]) if providers else None
         self._edge(name, cfg, url)
         self.delivery = Delivery(
             url=url,
             health_url=f"{url}/health",
             topology="hybrid",
+            region=cfg.region if cloud else None,
             release=Release(revision=version("rag-platform")),
             logs=Logs(kind="files", selector=f"{stack_home(cfg.stack)}/run/logs/*.log"),
+            secrets=cloud.secrets if cloud else None,
+            topics=cloud.topics if cloud else None,
             jobs={
                 "kind": "process",
                 "command": ["python", "-m", "service.jobs.{job}"],
                 "source": cfg.hybrid.edge.source,
             },
+            endpoint=cloud.endpoint if cloud else None,
+            bundle=cloud.bundle if cloud else None,
             cost_tags={"project": "rag-platform", "stack": cfg.stack},
         )
         self.register_outputs({"url": url})
+
+    def _cloud(self, name: str, cfg: StackConfig, provider: aws.Provider) -> EdgeCloud:
+        from infra.components.edge_cloud import EdgeCloud, EdgeCloudArgs  # noqa: PLC0415 - see above
+        from infra.components.foundation import site  # noqa: PLC0415
+
+        args = EdgeCloudArgs(hosts=[host_name(host) for host in cfg.hybrid.edge.hosts])
+        return EdgeCloud(name, cfg, site(cfg, provider), args, opts=pulumi.ResourceOptions(parent=self))
 
     def _edge(self, name: str, cfg: StackConfig, url: str) -> None:
         child = pulumi.ResourceOptions(parent=self)
@@ -74,6 +92,17 @@ class HybridTopology(pulumi.ComponentResource):
             opts=child,
         )
         EdgeService(f"{name}-service", edge_service(cfg, bundle.path, url), opts=child)
+
+
+def host_name(host: str) -> str:
+    """What a host is called in metrics and reports: `ssh://user@device:22` is `device`."""
+    return host.removeprefix("ssh://").rpartition("@")[2].partition(":")[0]
+
+
+def _provider(name: str, cfg: StackConfig) -> aws.Provider:
+    from infra.components.foundation import provider  # noqa: PLC0415 - as `_cloud`
+
+    return provider(name, cfg)
 
 
 def edge_service(cfg: StackConfig, bundle_dir: pulumi.Input[str], url: str) -> ServiceArgs:
@@ -149,15 +178,16 @@ def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
 
     Only what somebody wrote: `generation.provider` has a default for the cloud, which an edge passes over.
     """
-    edge, access, fallback = cfg.hybrid.edge, cfg.access, cfg.hybrid.fallback.kind
+    edge = cfg.hybrid.edge
     provider = cfg.generation.provider if "provider" in cfg.generation.model_fields_set else "llamacpp"
+    # a written `sagemaker` is about the endpoint that stands behind the edge, here or in the other stack
+    local = provider == "llamacpp" or (provider == "sagemaker" and cfg.hybrid.fallback.kind != "none")
     query_model, redis = cfg.query_model.provider, cfg.cache.redis
     alone = "an edge asks callers for no key yet, so it answers this machine alone"
     for key, sound, value, problem, legal in (
         ("hybrid.edge.hosts", edge.hosts == ("local",), ", ".join(edge.hosts), "only one host is supported", "[local]"),
         ("hybrid.edge.bind", _loopback(edge.bind), edge.bind, alone, "127.0.0.1, ::1"),
-        ("hybrid.fallback.kind", fallback == "none", fallback, "an edge with a cloud half can't be built yet", "none"),
-        ("generation.provider", provider == "llamacpp", provider, "an edge answers through llama.cpp", "llamacpp"),
+        ("generation.provider", local, provider, "an edge answers through llama.cpp", "llamacpp"),
         (
             "queryModel.provider",
             query_model == "none",
@@ -167,8 +197,6 @@ def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
         ),
         ("cache.redis", redis == "none", redis, "an edge has no Redis", "none"),
         ("monitoring.opik", not cfg.monitoring.opik, "true", "an edge has no store for its key", "false"),
-        ("access.publicIngress", access.public_ingress, "false", alone, "true"),
-        ("access.allowedCidrs", not access.allowed_cidrs, ", ".join(access.allowed_cidrs), alone, "[]"),
     ):
         if not sound:
             yield Mistake(key, value, f"{problem}; legal: {legal}", _fix(key, legal))

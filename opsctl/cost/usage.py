@@ -80,6 +80,7 @@ class Figures(BaseModel):
     idle_tail_minutes: Figure
     image_gib: Figure
     weights_gib: Figure
+    bundle_gib: Figure
     snapshot_gib_per_volume_gib: Figure
     tokens_per_second_per_instance: Positive
 

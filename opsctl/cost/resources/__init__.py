@@ -73,6 +73,8 @@ FREE = frozenset(
         "aws:lb/listener:Listener",
         "aws:lb/targetGroup:TargetGroup",
         "aws:lb/targetGroupAttachment:TargetGroupAttachment",
+        "aws:rolesanywhere/profile:Profile",
+        "aws:rolesanywhere/trustAnchor:TrustAnchor",
         "aws:route53/record:Record",  # an alias to a load balancer answers for nothing
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLogging:BucketLogging",

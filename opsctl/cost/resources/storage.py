@@ -58,24 +58,33 @@ def images(repository: Declared, at: Situation) -> Iterator[Component]:
 
 
 def bucket(store: Declared, at: Situation) -> Iterator[Component]:
-    """The bucket of the model's weights; access logs are in "not included".
+    """Weights of the model, bundles of edges; access logs are in "not included".
 
     Raises:
         ValueError: it is neither, and what it will hold isn't known.
     """
     if store.name.endswith("-logs"):
         return
-    if not store.name.endswith("-weights"):
-        raise ValueError("what it will hold is not known")
+    name, part, figure = _held(store.name)
+    copies = at.cfg.hybrid.bundle.keep if figure == "bundle_gib" else 1
     yield Component(
         resource=store.name,
-        part="model",
-        name="model weights",
+        part=part,
+        name=name,
         price_key="s3.standard.gb_month",
-        quantity=at.usage.amount("weights_gib"),
+        quantity=at.usage.amount(figure) * copies,
         unit="GB-month",
-        assumption=at.usage.because("weights_gib"),
+        assumption=at.usage.because(figure),
     )
+
+
+def _held(bucket_name: str) -> tuple[str, str, str]:
+    """What a bucket holds: its name and part in a report, and the figure of one copy."""
+    if bucket_name.endswith("-weights"):
+        return "model weights", "model", "weights_gib"
+    if bucket_name.endswith("-bundles"):
+        return "edge bundles", "data", "bundle_gib"
+    raise ValueError("what it will hold is not known")
 
 
 def log_group(group: Declared, at: Situation) -> Iterator[Component]:

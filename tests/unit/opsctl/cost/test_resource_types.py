@@ -8,7 +8,7 @@ from infra import offline, topologies
 from opsctl.cost.resources import FREE, PRICED, UNSUPPORTED
 from tests.infra.cloud_cases import GOLDEN, config
 
-TYPES = sorted({line.split()[0] for file in GOLDEN.glob("ecs-*.txt") for line in file.read_text().splitlines()})
+TYPES = sorted({line.split()[0] for file in GOLDEN.glob("*.txt") for line in file.read_text().splitlines()})
 
 
 def test_a_type_is_in_one_table_only() -> None:
@@ -17,7 +17,7 @@ def test_a_type_is_in_one_table_only() -> None:
 
 
 @pytest.mark.parametrize("kind", [each for each in TYPES if (":" in each and "/" in each) or "dynamic" in each])
-def test_every_type_that_ecs_declares_in_any_config_is_known(kind: str) -> None:
+def test_every_type_that_a_topology_declares_in_any_config_is_known(kind: str) -> None:
     assert kind in FREE | PRICED.keys() | UNSUPPORTED.keys()
 
 

@@ -49,7 +49,10 @@ def test_an_edge_stands_beside_the_same_stack_in_the_cloud(opsctl: Run, tmp_path
         "model": "/models/answers.gguf",
         "llamacpp": {"image": cloud_cases.DIGEST},
     }
-    config |= {"rag-platform:hybrid": {"fallback": {"kind": "none"}}, "rag-platform:queryModel": {"provider": "none"}}
+    config |= {
+        "rag-platform:hybrid": {"fallback": {"kind": "none"}, "bundle": {"bucket": False}},
+        "rag-platform:queryModel": {"provider": "none"},
+    }
     config |= {"rag-platform:cache": {"redis": "none"}}
     file = tmp_path / "Pulumi.both.yaml"
     file.write_text(yaml.safe_dump({"config": config}))
