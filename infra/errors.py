@@ -4,7 +4,8 @@ InfraError
 |- ConfigErrors     the stack config has mistakes; str() is one line for each of them
 |- SizingError      a size that the platform doesn't have or can't hold; says what is legal
 |- EdgeError        an edge could not be built, started or stopped; in infra.edge.errors
-|  |- StartError    a program of the edge ended, or never answered
+|  |- StartError        a program of the edge ended, or never answered
+|  |- UnreachableError  a host of the edge can't be reached
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What can go wrong on an edge host; a branch of the family in `infra.errors`.
 
 InfraError
-|- EdgeError         str() is one line: the thing, what is wrong with it, and what to do next
-|  |- StartError     a program did not come up; the rest of its log goes to stderr
+|- EdgeError            str() is one line: the thing, what is wrong with it, and what to do next
+|  |- StartError        a program did not come up; the rest of its log goes to stderr
+|  |- UnreachableError  a host can't be reached over SSH; names it and the command to try
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ class EdgeError(InfraError):
 
 class StartError(EdgeError):
     """A supervised program ended, or never answered."""
+
+
+class UnreachableError(EdgeError):
+    """An edge host can't be reached."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where an edge keeps its files. Pure names; nothing is created here.
+"""Where an edge keeps its files: names, and folders that are nobody else's.
 
 .edge/<stack>/bundle-<token>/   one folder for each EdgeBundle
 .edge/<stack>/run/              supervisord.conf, its pid and socket, logs/
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import infra
+from infra.edge.errors import EdgeError
 
 # sun_path holds 108 bytes on Linux, 104 on macOS; supervisord first binds `<socket>.<pid>`.
 SOCKET_PATH_LIMIT = 90
@@ -67,3 +69,15 @@ class RunFolder:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
         # Not tempfile.gettempdir(): TMPDIR differs between the shell that starts the edge and the one that stops it.
         return Path(f"/tmp/rag-edge-{os.getuid()}-{digest}/s")  # noqa: S108 - its folder is 0700 and its owner is checked
+
+
+def private_folder(folder: Path) -> None:
+    """Make sure that nobody else can put a socket where ours is expected (the folder may be under /tmp).
+
+    Raises:
+        EdgeError: it is somebody else's.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise EdgeError(f"{folder} belongs to another user; remove it")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import stat
 import subprocess
 import xmlrpc.client
 from contextlib import suppress
 from dataclasses import dataclass
-from os import getuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ import psutil
 from infra.edge import supervisor_rpc as rpc
 from infra.edge.errors import EdgeError
 from infra.edge.jobs import clean_environment
+from infra.edge.layout import private_folder
 from infra.edge.supervisor_conf import Program, render
 from infra.edge.supervisor_rpc import ProgramState, SupervisorGoneError
 from infra.edge.waiting import until
@@ -109,7 +108,7 @@ class Supervisor:
 
     def _write(self, text: str) -> None:
         for folder in (self.folder.path, self.folder.socket.parent, self.folder.logs):
-            _private(folder)
+            private_folder(folder)
         draft = self.folder.conf.with_suffix(".new")
         draft.touch(mode=0o600)
         draft.write_text(text)
@@ -184,11 +183,3 @@ def _kill(processes: Sequence[psutil.Process]) -> None:
     if not until(lambda: not any(_alive(process) for process in processes), MARGIN_S):
         left = ", ".join(f"pid {process.pid}" for process in processes if _alive(process))
         raise EdgeError(f"{left} survives SIGKILL; end it by hand and run the command again")
-
-
-def _private(folder: Path) -> None:
-    """Make sure that nobody else can put a socket where ours is expected (the folder may be under /tmp)."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != getuid():
-        raise EdgeError(f"{folder} belongs to another user; remove it")
