@@ -49,7 +49,9 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
         async with AsyncExitStack() as stack:
             try:
                 opened = (
-                    await stack.enter_async_context(open_parts(settings, telemetry.metrics.quota))
+                    await stack.enter_async_context(
+                        open_parts(settings, telemetry.metrics.quota, telemetry.metrics.bundle)
+                    )
                     if parts is None
                     else parts
                 )

@@ -26,6 +26,7 @@ from service.resilience.guarded import (
 )
 
 if TYPE_CHECKING:
+    from service.bundle import Manifest
     from service.ports import Cache, Documents, Embedder, Generator, QueryModel, RemoteService, Reranker, VectorStore
     from service.resilience import SwitchSource
     from service.settings import Settings
@@ -34,9 +35,11 @@ SSM = "ssm:"
 
 # Told by whom OpenAI was asked, and how much of what it says is left.
 Quota = Callable[[str, str, float], None]
+# Told which bundle serves from now on.
+BundleTold = Callable[[str, "Manifest"], None]
 
 
-def _unheard(dependency: str, kind: str, left: float) -> None:
+def _unheard(*_: object) -> None:
     """Nobody wants to know."""
 
 
@@ -58,7 +61,9 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, quota: Quota = _unheard) -> AsyncIterator[Parts]:
+async def open_parts(
+    settings: Settings, quota: Quota = _unheard, bundle: BundleTold = _unheard
+) -> AsyncIterator[Parts]:
     """Open every configured backend.
 
     Raises:
@@ -69,7 +74,7 @@ async def open_parts(settings: Settings, quota: Quota = _unheard) -> AsyncIterat
         breakers = Breakers()
         yield Parts(
             embedder=embedder,
-            store=await _store(settings, stack, breakers, embedder, sha256),
+            store=await _store(settings, stack, breakers, (embedder, sha256), bundle),
             documents=await _documents(settings, stack, breakers),
             query_model=await _query_model(settings, stack, breakers, quota),
             reranker=await _reranker(settings, stack),
@@ -105,14 +110,16 @@ async def _embedder(settings: Settings, stack: AsyncExitStack) -> tuple[Embedder
 
 
 async def _store(
-    settings: Settings, stack: AsyncExitStack, breakers: Breakers, embedder: Embedder, sha256: str
+    settings: Settings, stack: AsyncExitStack, breakers: Breakers, embedding: tuple[Embedder, str], told: BundleTold
 ) -> VectorStore:
+    embedder, sha256 = embedding
     if settings.vector_store == "faiss" and settings.bundle_dir is not None:
-        from service.adapters.faiss_index import FaissStore  # noqa: PLC0415
+        from service.adapters.live_bundle import LiveBundle  # noqa: PLC0415
 
-        index = await asyncio.to_thread(FaissStore.open, settings.bundle_dir, embedder, embedder_sha256=sha256)
-        stack.callback(index.close)
-        return index
+        opening = LiveBundle.open(
+            settings.bundle_dir, embedder, embedder_sha256=sha256, every_s=settings.bundle_check_s, told=told
+        )
+        return await stack.enter_async_context(opening)
     if settings.qdrant_url is None:
         raise StartupError("QDRANT_CLOUD_URL is required by RAG_VECTOR_STORE=qdrant")
     from service.adapters.qdrant import QdrantStore  # noqa: PLC0415

@@ -154,6 +154,7 @@ class Settings(References):
     qdrant_url: str | None = Field(None, validation_alias=_env("QDRANT_CLOUD_URL", "RAG_QDRANT_URL"))
     qdrant_api_key: SecretStr | None = Field(None, validation_alias=_env("QDRANT_APIKEY", "RAG_QDRANT_API_KEY"))
     bundle_dir: Path | None = None
+    bundle_check_s: Positive = Field(2.0, description="a new bundle is looked for after this long, and taken over")
 
     # documents
     documents: Literal["mongo", "bundle", "none"] = "none"

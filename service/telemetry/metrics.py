@@ -12,6 +12,7 @@ from service.errors import StartupError
 from service.rag.trace import STAGES
 
 if TYPE_CHECKING:
+    from service.bundle import Manifest
     from service.rag.trace import Trace
     from service.telemetry.exchange import Exchange
 
@@ -51,6 +52,7 @@ class Metrics:
         self._quota = Gauge(
             "openai_ratelimit_remaining", "What OpenAI said is left", ["dependency", "kind"], registry=self.registry
         )
+        self._bundle: Info | None = None
         self.spans_dropped = self._counter("spans_dropped", "Spans that reached no sink", "reason")
         in_flight = Gauge("concurrent_requests", "Requests in flight", registry=self.registry)
         in_flight.set_function(lambda: len(self._running))
@@ -88,6 +90,20 @@ class Metrics:
     def quota(self, dependency: str, kind: str, remaining: float) -> None:
         """Show what OpenAI's last response to this client said is left of `kind`."""
         self._quota.labels(dependency, kind).set(remaining)
+
+    def bundle(self, name: str, manifest: Manifest) -> None:
+        """Show which bundle serves from now on."""
+        if self._bundle is None:
+            self._bundle = Info("bundle", "The bundle that answers are taken from", registry=self.registry)
+        self._bundle.info(
+            {
+                "id": name,
+                "created": manifest.created.isoformat(timespec="seconds"),
+                "index": manifest.index_type,
+                "recall_at_10": f"{manifest.recall_at_10:.4f}",
+                "chunks": str(manifest.count),
+            }
+        )
 
     def _traced(self, trace: Trace) -> None:
         for stage, took_ms in trace.stage_ms.items():
