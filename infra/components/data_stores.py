@@ -110,7 +110,7 @@ class DataStores(pulumi.ComponentResource):
             self.running.append(self._single("redis", cfg.cache.self_hosted))
         if self.running:
             self._snapshots()
-        self.secrets = {store_scripts.STORES[store.kind].credential: _credential(store) for store in self.running}
+        self.secrets = {store_scripts.STORES[store.kind].credential: credential(store) for store in self.running}
         self.register_outputs({})
 
     def address_of(self, kind: str) -> pulumi.Output[str] | None:
@@ -256,7 +256,7 @@ class DataStores(pulumi.ComponentResource):
         )
 
 
-def _credential(store: RunningStore) -> pulumi.Output[str]:
+def credential(store: RunningStore) -> pulumi.Output[str]:
     """What the service is handed: a key, or a whole address with the key in it."""
     address = store_scripts.STORES[store.kind].address
     return pulumi.Output.secret(

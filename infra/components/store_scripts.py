@@ -80,18 +80,22 @@ class StoreSpec:
         )
 
 
-def cluster_options(size: VectorStore) -> str:
+def cluster_settings(size: VectorStore) -> dict[str, str]:
     """Qdrant as a cluster, of one instance too, so that a second one changes nothing on the first.
 
     Collections take shards and copies from here unless whoever creates one says otherwise.
     """
-    settings = {
+    return {
         "QDRANT__CLUSTER__ENABLED": "true",
         "QDRANT__STORAGE__COLLECTION__REPLICATION_FACTOR": str(size.replicas),
         "QDRANT__STORAGE__COLLECTION__SHARD_NUMBER_PER_NODE": str(size.shards),
         "QDRANT_INIT_FILE_PATH": "/tmp/.qdrant-initialized",  # noqa: S108 - in the container, whose root is read-only
     }
-    return " ".join(f"-e {name}={value}" for name, value in settings.items())
+
+
+def cluster_options(size: VectorStore) -> str:
+    """The same as options of `docker run`."""
+    return " ".join(f"-e {name}={value}" for name, value in cluster_settings(size).items())
 
 
 def peer_command(own: pulumi.Input[str], first: pulumi.Input[str] | None) -> pulumi.Output[str]:

@@ -62,6 +62,14 @@ class Resources(Section):
     memory_gib: Annotated[float, Number, Field(gt=0, le=768)] = Field(alias="memoryGiB")
 
 
+class StoreResources(Section):
+    """CPU and memory of the pods of self-hosted data stores; the limit of the CPU is twice as much."""
+
+    qdrant: Resources = Resources(cpu=0.5, memoryGiB=2)
+    mongo: Resources = Resources(cpu=0.5, memoryGiB=1)
+    redis: Resources = Resources(cpu=0.1, memoryGiB=0.5)
+
+
 class Nodes(Section):
     """Managed nodes; without `max` it is what the replicas need."""
 
@@ -85,6 +93,7 @@ class Eks(Section):
     nodes: Nodes = Nodes()
     requests: Resources = Resources(cpu=1, memoryGiB=2)
     limits: Resources = Resources(cpu=2, memoryGiB=4)
+    stores: StoreResources = StoreResources()  # self-hosted Qdrant, MongoDB and Valkey
     service_cidr: Cidr = "172.20.0.0/16"
     endpoint_public_cidrs: tuple[Cidr, ...] = ()  # empty: the API server is private
 

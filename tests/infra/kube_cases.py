@@ -1,4 +1,4 @@
-"""The Kubernetes part of a stack by itself: a provider, the namespace and the service in it, under mocks."""
+"""The Kubernetes part of a stack by itself: a provider, the namespace, stores and service in it, under mocks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from infra.components.account import Site
 from infra.components.kube.ingress import FrontArgs
 from infra.components.kube.namespace import KubeNamespace
 from infra.components.kube.network_policies import Near, addresses
+from infra.components.kube.stores import KubeStores, KubeStoresArgs
 from infra.components.workload import Workload, WorkloadArgs
 from infra.config import StackConfig
 from tests.infra.cloud_cases import config, second_phase
@@ -49,16 +50,25 @@ def workload(cfg: StackConfig, environment: dict[str, str] | None = None) -> off
         opts = pulumi.ResourceOptions(provider=k8s.Provider("kube"))
         where = site(cfg)
         made = KubeNamespace("rag", where, cfg, opts=opts)
+        key = "arn:aws:kms:eu-north-1:111122223333:key/1"
+        stores = KubeStores("rag", where, cfg, KubeStoresArgs(made.namespace, key), opts=opts)
+        near = list(stores.near.values())
         args = WorkloadArgs(
             cfg=cfg,
             namespace=made.namespace,
             environment=environment or {"RAG_PORT": "8000", "RAG_SECRETS_FROM": f'{{"OPENAI_API_KEY": "{SECRET}"}}'},
             front=front(cfg),
-            servers=[Near([addresses("10.20.0.0/19")], 6379)],
+            servers=[*near, Near([addresses("10.20.0.0/19")], 6379)],
             internet=[443, 27017],
             after=[],
         )
         service = Workload("rag", where, args, opts=opts)
-        return {"revision": service.revision, "hostname": service.hostname, "deployment": service.deployment}
+        return {
+            "revision": service.revision,
+            "hostname": service.hostname,
+            "deployment": service.deployment,
+            "secrets": stores.secrets,
+            "qdrant": stores.address_of("qdrant"),
+        }
 
     return offline.record(cfg, build)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.components.kube import network_policies, quotas
+from infra.components.kube import network_policies, quotas, store_pods
 from infra.components.kube.objects import KubeObject, Manifest, described
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ class KubeNamespace(pulumi.ComponentResource):
     def __init__(self, name: str, site: Site, cfg: StackConfig, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rag-platform:component:KubeNamespace", name, None, opts)
         manifest = namespace(site, cfg)
-        made = KubeObject(f"{name}-namespace", manifest, pulumi.ResourceOptions(parent=self))
+        # what holds data keeps its namespace: volume claims would go with it
+        kept = site.stateful(self) if store_pods.wanted(cfg) else pulumi.ResourceOptions(parent=self)
+        made = KubeObject(f"{name}-namespace", manifest, kept)
         child = pulumi.ResourceOptions(parent=self, depends_on=[made])
-        groups = [quotas.of_service(cfg)]
+        groups = [quotas.of_service(cfg), *quotas.of_stores(cfg)]
         called = str(manifest["metadata"]["name"])
         rules = [quotas.quota(called, groups), quotas.limit_range(called, groups), *network_policies.closed(called)]
         guards = [

@@ -45,7 +45,7 @@ def millicores(cpu: float) -> str:
     return f"{round(cpu * 1000)}m"
 
 
-def resources(requests: Resources, limits: Resources) -> dict[str, dict[str, str]]:
+def sized(requests: Resources, limits: Resources) -> dict[str, dict[str, str]]:
     """Requests and limits of a container."""
     return {
         "requests": _amounts(requests.cpu, requests.memory_gib, EPHEMERAL_MIB[0]),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infra.components.kube import store_pods
 from infra.components.kube.objects import Manifest, described
 from infra.components.kube.pod import EPHEMERAL_MIB, millicores, quantity
 from infra.config.platforms import Resources
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
 
 OF = "rag"
+COPY = Resources(cpu=0.25, memoryGiB=0.5), Resources(cpu=1, memoryGiB=1)  # request and limit of a backup
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ def of_service(cfg: StackConfig) -> Group:
             for each in (requests, limits)
         )
     return Group(2 * (cfg.service.replicas.max + 1), requests, limits)
+
+
+def of_stores(cfg: StackConfig) -> list[Group]:
+    """The self-hosted stores' pods, and those that copy their data once a day."""
+    kinds = store_pods.wanted(cfg)
+    sizes = [(store_pods.pods_of(cfg, kind), store_pods.size_of(cfg, kind)) for kind in kinds]
+    copies = [Group(2, *COPY)] if kinds else []  # the one of today, and one by hand
+    return [Group(pods, size, store_pods.limits_of(size)) for pods, size in sizes] + copies
 
 
 def quota(namespace: pulumi.Input[str], groups: Sequence[Group]) -> Manifest:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.components import container
 from infra.components.kube.objects import labels, selector
-from infra.components.kube.pod import CONTAINER_SECURITY, hardened, resources, scratch, spread
+from infra.components.kube.pod import CONTAINER_SECURITY, hardened, scratch, sized, spread
 from infra.config.platforms import Resources
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _service(cfg: StackConfig, settings: pulumi.Input[str]) -> dict[str, Any]:
             {"name": "metrics", "containerPort": container.METRICS_PORT, "protocol": "TCP"},
         ],
         "envFrom": [{"configMapRef": {"name": settings}}],
-        "resources": resources(cfg.eks.requests, cfg.eks.limits),
+        "resources": sized(cfg.eks.requests, cfg.eks.limits),
         # neither asks anything outside the pod: a database that is down must not take every replica with it
         "startupProbe": _probe("/readyz", period=START_PERIOD_S, timeout=3, failures=START_TRIES),
         "livenessProbe": _probe("/livez", period=10, timeout=5, failures=3),
@@ -72,7 +72,7 @@ def _llama(cfg: StackConfig) -> dict[str, Any]:
         "imagePullPolicy": "IfNotPresent",
         "restartPolicy": "Always",
         "args": container.llama_command(model),
-        "resources": resources(size, size),
+        "resources": sized(size, size),
         "startupProbe": {**asked, "failureThreshold": container.GRACE_S // 10},
         "livenessProbe": {**asked, "failureThreshold": 6},  # a long answer keeps it busy
         "securityContext": CONTAINER_SECURITY,
