@@ -123,8 +123,8 @@ $(CHECKOV): requirements/checkov.txt | $(READY)
 	@touch $@
 
 .PHONY: diagram
-diagram: $(READY) ## draw the ECS topology into docs/topologies.md
-	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml docs/topologies.md
+diagram: $(READY) ## draw the cloud topologies into docs/topologies.md
+	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml docs/topologies.md ecs lambda
 
 .PHONY: bench
 bench: $(READY) ## paired benchmarks, JSON into bench/results

@@ -43,6 +43,14 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """Who moves the requests to a new revision bit by bit, once `opsctl deploy` says so."""
+
+    application: Text
+    group: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """What a model endpoint needs from the stack; the endpoint itself belongs to `opsctl deploy-endpoint`."""
 
@@ -84,6 +92,7 @@ class Delivery:
     topics: Texts | None = None
     jobs: Mapping[str, pulumi.Input[Any]] | None = None
     cluster: Cluster | None = None
+    rollout: Rollout | None = None
     endpoint: Endpoint | None = None
     bundle: Bundle | None = None
     cost_tags: Mapping[str, str] | None = None

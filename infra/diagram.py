@@ -1,4 +1,6 @@
-"""Draws a topology from what it declares: `python -m infra.diagram STACK_FILE DOCUMENT` puts Mermaid into a document.
+"""Draws topologies from what they declare: `python -m infra.diagram STACK_FILE DOCUMENT [TOPOLOGY...]`.
+
+Mermaid goes between the document's marks; without a topology the stack file's own is drawn.
 
 A box is a component with the resources that it makes; an arrow points at what a component needs. Runs offline.
 """
@@ -67,15 +69,17 @@ def _named(counted: Counter[str]) -> str:
     return ", ".join(pieces[:PIECES]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def stack_config(stack_file: Path) -> StackConfig:
-    """A stack file with what the second phase adds, so that there is a workload to draw."""
+def stack_config(stack_file: Path, topology: str | None = None) -> StackConfig:
+    """A stack file, in `topology` if one is named, with what the second phase adds: there is a workload to draw."""
     tree = yaml.safe_load(stack_file.read_text())["config"]
+    if topology is not None:
+        tree["rag-platform:topology"] = topology
     return config.parse(with_second_phase(tree), stack=stack_file.name.split(".")[1])
 
 
-def draw(stack_file: Path) -> str:
-    """The diagram of a stack file."""
-    return mermaid(offline.declare(stack_config(stack_file)))
+def draw(stack_file: Path, topology: str | None = None) -> str:
+    """The diagram of a stack file, in `topology` if one is named."""
+    return mermaid(offline.declare(stack_config(stack_file, topology)))
 
 
 def placed(document: str, topology: str, drawn: str) -> str:
@@ -91,10 +95,11 @@ def placed(document: str, topology: str, drawn: str) -> str:
     return f"{before}{start}\n```mermaid\n{drawn}```\n\n{end}{after}"
 
 
-def main(stack_file: str, document: str) -> None:
+def main(stack_file: str, document: str, *topologies: str) -> None:
     """Draw a stack file into a document."""
-    cfg, file = stack_config(Path(stack_file)), Path(document)
-    file.write_text(placed(file.read_text(), cfg.topology, mermaid(offline.declare(cfg))))
+    file = Path(document)
+    for topology in topologies or (stack_config(Path(stack_file)).topology,):
+        file.write_text(placed(file.read_text(), topology, draw(Path(stack_file), topology)))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,16 @@ def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
         },
         "aws:lb/targetGroup:TargetGroup": {"arnSuffix": f"targetgroup/{args.name}/0123456789abcdef"},
         "aws:ecr/repository:Repository": {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/{args.name}"},
+        "aws:apigateway/restApi:RestApi": {"executionArn": f"arn:aws:execute-api:{region}:{ACCOUNT}:{args.name}"},
+        "aws:apigateway/stage:Stage": {"invokeUrl": f"https://{args.name}.execute-api.{region}.amazonaws.com/live"},
+        "aws:apigateway/domainName:DomainName": {
+            "regionalDomainName": f"{args.name}.execute-api.{region}.amazonaws.com",
+            "regionalZoneId": "Z0API",
+        },
+        "aws:lambda/function:Function": {
+            "version": "1",
+            "qualifiedArn": f"arn:aws:lambda:{region}:{ACCOUNT}:function:{args.name}:1",
+        },
         "aws:elasticache/replicationGroup:ReplicationGroup": {"primaryEndpointAddress": f"{args.name}.cache"},
         "aws:ec2/networkInterface:NetworkInterface": {"privateIp": made_up_address(args.name)},
         "aws:kms/key:Key": {"keyId": f"{args.name}-id"},

@@ -54,6 +54,8 @@ KV_GIB_PER_TOKEN = 2 * 32 * 8 * 128 * 2 / 2**30  # Llama 3.1 8B: K and V, 32 lay
 DAEMON_CPU, DAEMON_GIB = 0.35, 0.5  # add-ons on each node: CNI, proxy, identity agent, EBS CSI, CloudWatch agent
 SERVICE_LEAST_CPU, SERVICE_LEAST_GIB = 0.25, 1.0  # what the service itself needs beside a sidecar
 LAMBDA_MIB = range(128, 10241)
+LAMBDA_MARGIN_S = 5  # what Lambda needs to report a function that it stopped
+GATEWAY_LONGEST_S = 900  # of a REST API's streamed answer
 LAMBDA_MIB_PER_VCPU = 1769  # AWS: a function has one full vCPU at 1,769 MB
 
 
@@ -63,6 +65,15 @@ class FargateSize:
 
     cpu_units: int
     memory_mib: int
+
+
+@dataclass(frozen=True)
+class LambdaTimeouts:
+    """Seconds, each longer than the one before: of a request, of the function, of the gateway's wait for it."""
+
+    deadline_s: float
+    function_s: int
+    integration_s: int
 
 
 @dataclass(frozen=True)
@@ -168,6 +179,23 @@ def check_lambda_memory(memory_mib: int) -> None:
     """
     if memory_mib not in LAMBDA_MIB:
         raise SizingError(f"Lambda has no {memory_mib} MiB; legal: {LAMBDA_MIB[0]} to {LAMBDA_MIB[-1]}")
+
+
+def lambda_timeouts(deadline_s: float, function_s: int) -> LambdaTimeouts:
+    """Who gives up when: the service first, then Lambda, then API Gateway, so that the first one can say why.
+
+    Raises:
+        SizingError: they can't be in this order.
+    """
+    integration_s = function_s + LAMBDA_MARGIN_S
+    if function_s <= deadline_s:
+        raise SizingError(f"a function of {function_s} s ends before the request's deadline of {deadline_s:g} s")
+    if integration_s > GATEWAY_LONGEST_S:
+        raise SizingError(
+            f"API Gateway waits {GATEWAY_LONGEST_S} s at most and must wait longer than the function: "
+            f"at most {GATEWAY_LONGEST_S - LAMBDA_MARGIN_S}"
+        )
+    return LambdaTimeouts(deadline_s, function_s, integration_s)
 
 
 def lambda_vcpu(memory_mib: int) -> float:

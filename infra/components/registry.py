@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
+from infra.components.permissions import document
+
 if TYPE_CHECKING:
     from infra.components.account import Site
 
@@ -54,5 +56,23 @@ class Registry(pulumi.ComponentResource):
             policy=lifecycle_policy(),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self._name, self._repository = name, repository.name
         self.url, self.arn = repository.repository_url, repository.arn
         self.register_outputs({"url": self.url, "arn": self.arn})
+
+    def let_lambda_pull(self, site: Site) -> pulumi.Resource:
+        """Lambda itself fetches the images of functions, with nobody's role; a function waits for what this gives."""
+        pull = {
+            "Sid": "LambdaPulls",
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Condition": {"StringLike": {"aws:sourceArn": site.arn("lambda", "function:*")}},
+        }
+        allowed: pulumi.Resource = aws.ecr.RepositoryPolicy(
+            f"{self._name}-lambda",
+            repository=self._repository,
+            policy=document(pull),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return allowed

@@ -32,6 +32,7 @@ InterfaceService = Literal[
     "secretsmanager",
     "sts",
 ]
+SNAPSHOT_EPHEMERAL_MIB = 512  # AWS: SnapStart
 HOST_PATTERN = r"local|(ssh://)?([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?"
 
 
@@ -106,14 +107,26 @@ class Eks(Section):
         return self
 
 
+class Throttle(Section):
+    """What the API lets through; all callers together."""
+
+    requests_per_second: Annotated[float, Number, Field(gt=0, le=10_000)] = 50
+    burst: Annotated[int, Number, Field(ge=1, le=5_000)] = 100
+
+
 class Lambda(Section):
     """The function behind the REST API."""
 
     memory_mib: Annotated[int, Number, Field(ge=128, le=10240)] = Field(3008, alias="memoryMiB")
     timeout_seconds: Annotated[int, Number, Field(ge=30, le=900)] = 120  # above the request deadline of 25 s
+    ephemeral_mib: Annotated[int, Number, Field(ge=512, le=10240)] = Field(512, alias="ephemeralMiB")  # of /tmp
     provisioned_concurrency: Annotated[int, Number, Field(ge=0, le=1000)] = 0
-    reserved_concurrency: Count | None = None
+    reserved_concurrency: Count | None = 50  # what a flood can cost, and what it can ask of the stores; null: no limit
     packaging: Literal["image", "zip"] = "image"
+    artifact: str | None = None  # packaging zip; absent: first phase
+    rollout: Literal["all-at-once", "canary", "linear"] = "all-at-once"
+    throttle: Throttle = Throttle()
+    gateway_log_role: Literal["install", "existing"] = "install"  # an account has one for each region
 
     @model_validator(mode="after")
     def _concurrency(self) -> Self:
@@ -122,6 +135,15 @@ class Lambda(Section):
                 f"provisionedConcurrency {self.provisioned_concurrency} is above reservedConcurrency "
                 f"{self.reserved_concurrency}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _snapshots(self) -> Self:
+        """AWS combines SnapStart, by which a zip starts, with neither of the two."""
+        if self.packaging == "zip" and self.provisioned_concurrency:
+            raise ValueError("packaging zip starts from snapshots, which excludes provisionedConcurrency; use image")
+        if self.packaging == "zip" and self.ephemeral_mib > SNAPSHOT_EPHEMERAL_MIB:
+            raise ValueError(f"packaging zip starts from snapshots, which excludes ephemeralMiB {self.ephemeral_mib}")
         return self
 
 

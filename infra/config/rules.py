@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from infra.config import capacity_rules
+from infra.config import capacity_rules, function_rules
 from infra.config.stack import CLOUD, StackConfig
 from infra.errors import Mistake
 
@@ -79,9 +79,10 @@ def image_is_pinned(cfg: StackConfig) -> Found:
 
 def workload_has_its_secrets(cfg: StackConfig) -> Found:
     """The first phase builds the places for secrets; a workload must find them filled."""
-    if cfg.service.image is None or cfg.topology not in CLOUD:
+    if not cfg.has_workload or cfg.topology not in CLOUD:
         return
-    secrets = cfg.secrets
+    zipped = cfg.topology == "lambda" and cfg.lambda_.packaging == "zip"
+    secrets, cause = cfg.secrets, "lambda.artifact" if zipped else "service.image"
     wanted = (
         ("openaiApiKey", secrets.openai_api_key, "openai" in {cfg.query_model.provider, cfg.generation.provider}),
         ("qdrantApiKey", secrets.qdrant_api_key, cfg.retrieval.qdrant == "cloud"),
@@ -93,7 +94,7 @@ def workload_has_its_secrets(cfg: StackConfig) -> Found:
             yield Mistake(
                 f"secrets.{name}",
                 None,
-                "required by the workload (service.image is set)",
+                f"required by the workload ({cause} is set)",
                 f"`pulumi config set --secret --path secrets.{name}`",
             )
     if cfg.retrieval.qdrant == "cloud" and cfg.retrieval.url is None:
@@ -163,17 +164,6 @@ def sidecar_is_described(cfg: StackConfig) -> Found:
         )
 
 
-def lambda_runs_no_sidecar(cfg: StackConfig) -> Found:
-    """llama.cpp needs a container beside the service."""
-    if cfg.topology == "lambda" and cfg.generation.provider == "llamacpp":
-        yield Mistake(
-            "generation.provider",
-            "llamacpp",
-            "topology lambda runs no second container; legal: sagemaker, openai, none",
-            "`pulumi config set --path generation.provider sagemaker`",
-        )
-
-
 def local_only_has_no_fallback(cfg: StackConfig) -> Found:
     """Privacy and a cloud fallback exclude each other."""
     if cfg.hybrid.edge.privacy == "local-only" and cfg.hybrid.fallback.kind != "none":
@@ -228,11 +218,13 @@ RULES: tuple[Rule, ...] = (
     _rule(capacity_rules.model_fits_gpu, "generation"),
     _rule(capacity_rules.sidecar_fits, "topology", "service", "generation"),
     _rule(capacity_rules.copies_have_instances, "topology", "retrieval"),
-    _rule(workload_has_its_secrets, "topology", "service", "secrets", "monitoring", *STAGES),
+    _rule(workload_has_its_secrets, "topology", "service", "lambda", "secrets", "monitoring", *STAGES),
     _rule(spending_has_a_price, "topology", "access", "generation"),
     _rule(cdn_is_public, "topology", "cdn", "domain", "access"),
     _rule(sidecar_is_described, "topology", "generation", "environment"),
-    _rule(lambda_runs_no_sidecar, "topology", "generation"),
+    _rule(function_rules.runs_no_sidecar, "topology", "generation"),
+    _rule(function_rules.timeouts_are_a_chain, "topology", "service", "lambda"),
+    _rule(function_rules.has_no_distribution, "topology", "cdn"),
     _rule(local_only_has_no_fallback, "hybrid"),
     _rule(networks_are_apart, "network", "eks", "access"),
 )

@@ -71,6 +71,13 @@ class StackConfig(Section):
         return self.environment == "development"
 
     @property
+    def has_workload(self) -> bool:
+        """Whether there is something to run, or only the first phase is built."""
+        if self.topology == "lambda" and self.lambda_.packaging == "zip":
+            return self.lambda_.artifact is not None
+        return self.service.image is not None
+
+    @property
     def has_network(self) -> bool:
         """Whether the cloud half has a VPC: functions get one only for what is private, containers always."""
         private = "self-hosted" in {self.retrieval.qdrant, self.documents.mongo, self.cache.redis}

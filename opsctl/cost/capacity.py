@@ -35,6 +35,13 @@ def _limits(at: Situation) -> Iterator[tuple[str, Decimal]]:
         replicas, rate = cfg.service.replicas.max, cfg.scaling.requests_per_minute
         what = f"{replicas} replicas at {rate} requests a minute"
         yield what, Decimal(replicas * rate * MINUTES_PER_HOUR) * at.hours
+    if cfg.topology == "lambda" and cfg.lambda_.reserved_concurrency is not None:
+        seconds, most = at.usage.amount("function_seconds_per_query"), cfg.lambda_.reserved_concurrency
+        if seconds:
+            yield f"{most} functions at once of {seconds:f} s a query", most * at.hours * SECONDS_PER_HOUR / seconds
+    if cfg.topology == "lambda":
+        passed = Decimal(str(cfg.lambda_.throttle.requests_per_second))
+        yield f"{passed:f} requests a second through the API", passed * at.hours * SECONDS_PER_HOUR
     if cfg.topology != "hybrid" and cfg.generation.provider == "sagemaker":
         speed, scaling = at.usage.amount("tokens_per_second_per_instance"), cfg.generation.scaling
         per_query = at.usage.amount("generation_output_tokens_per_query")

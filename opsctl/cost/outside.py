@@ -129,6 +129,8 @@ def _traffic(at: Situation) -> Iterator[Component]:
         kind="usage",
         assumption=because,
     )
+    if at.cfg.topology == "lambda":  # nothing stands between the function and the internet but the API
+        return
     yield Component(
         resource="between zones",
         part="network",

@@ -70,8 +70,12 @@ class Figures(BaseModel):
     upstream_kib_per_query: Figure
     nat_base_gib_per_month: Figure
     service_log_kib_per_query: Figure
+    access_log_kib_per_query: Figure
     firewall_log_kib_per_query: Figure
     flow_log_gib_per_month: Figure
+    function_seconds_per_query: Figure
+    cold_starts_per_month: Figure
+    snapshots: Figure
     peak_to_average_ratio: Figure
     scheduled_hours_per_month: Figure
     active_hours_per_month: Figure
@@ -79,6 +83,7 @@ class Figures(BaseModel):
     wake_start_minutes: Figure
     idle_tail_minutes: Figure
     image_gib: Figure
+    zip_gib: Figure
     weights_gib: Figure
     bundle_gib: Figure
     snapshot_gib_per_volume_gib: Figure

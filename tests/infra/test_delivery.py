@@ -16,6 +16,7 @@ NAMES = [
     "region",
     "registry",
     "release",
+    "rollout",
     "secrets",
     "topics",
     "topology",

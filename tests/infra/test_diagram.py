@@ -17,6 +17,14 @@ def test_the_diagram_in_the_document_is_what_the_program_declares(drawn: str) ->
     assert diagram.placed(DOCUMENT, "ecs", drawn) == DOCUMENT, "run `make diagram`"
 
 
+def test_the_function_stands_behind_the_api() -> None:
+    drawn = diagram.draw(ROOT / "Pulumi.prod.yaml", "lambda")
+    assert diagram.placed(DOCUMENT, "lambda", drawn) == DOCUMENT, "run `make diagram`"
+    lines = drawn.splitlines()
+    arrows = {tuple(part.strip().rpartition("_")[0] for part in line.split("-->")) for line in lines if "-->" in line}
+    assert {("RestApi", "Function"), ("Waf", "RestApi"), ("RestApi", "PublicName")} <= arrows
+
+
 def test_the_service_stands_behind_the_load_balancer(drawn: str) -> None:
     lines = drawn.splitlines()
     arrows = {tuple(part.strip().rpartition("_")[0] for part in line.split("-->")) for line in lines if "-->" in line}

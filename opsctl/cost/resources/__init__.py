@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 
 from infra.offline import Declared
 from opsctl.cost.components import Component, Situation
-from opsctl.cost.resources import compute, network, storage
+from opsctl.cost.resources import compute, network, serverless, storage
 
 Pricer = Callable[[Declared, Situation], Iterable[Component]]
 
 PRICED: dict[str, Pricer] = {
+    "aws:apigateway/restApi:RestApi": serverless.rest_api,
     "aws:autoscaling/group:Group": compute.instance_group,
     "aws:cloudwatch/logGroup:LogGroup": storage.log_group,
     "aws:cloudwatch/metricAlarm:MetricAlarm": storage.alarm,
@@ -26,6 +27,8 @@ PRICED: dict[str, Pricer] = {
     "aws:ecs/service:Service": compute.ecs_service,
     "aws:elasticache/replicationGroup:ReplicationGroup": storage.cache_nodes,
     "aws:kms/key:Key": storage.key,
+    "aws:lambda/function:Function": serverless.function,
+    "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig": serverless.warm_instances,
     "aws:lb/loadBalancer:LoadBalancer": network.load_balancer,
     "aws:s3/bucket:Bucket": storage.bucket,
     "aws:secretsmanager/secret:Secret": storage.secret,
@@ -41,11 +44,19 @@ FREE = frozenset(
     {
         "aws:acm/certificate:Certificate",
         "aws:acm/certificateValidation:CertificateValidation",
+        "aws:apigateway/account:Account",
+        "aws:apigateway/basePathMapping:BasePathMapping",
+        "aws:apigateway/deployment:Deployment",
+        "aws:apigateway/domainName:DomainName",
+        "aws:apigateway/methodSettings:MethodSettings",
+        "aws:apigateway/stage:Stage",  # without a cache
         "aws:appautoscaling/policy:Policy",  # its alarms are AWS's own
         "aws:appautoscaling/scheduledAction:ScheduledAction",
         "aws:appautoscaling/target:Target",
         "aws:budgets/budget:Budget",  # without actions
         "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration",
+        "aws:codedeploy/application:Application",  # free for Lambda
+        "aws:codedeploy/deploymentGroup:DeploymentGroup",
         "aws:dlm/lifecyclePolicy:LifecyclePolicy",  # its snapshots are priced with their volume
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         "aws:ec2/flowLog:FlowLog",  # paid as its log group
@@ -60,6 +71,7 @@ FREE = frozenset(
         "aws:ec2/volumeAttachment:VolumeAttachment",
         "aws:ec2/vpc:Vpc",
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        "aws:ecr/repositoryPolicy:RepositoryPolicy",
         "aws:ecs/capacityProvider:CapacityProvider",
         "aws:ecs/cluster:Cluster",  # what Container Insights writes is in "not included"
         "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
@@ -70,6 +82,8 @@ FREE = frozenset(
         "aws:iam/rolePolicy:RolePolicy",
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         "aws:kms/alias:Alias",
+        "aws:lambda/alias:Alias",
+        "aws:lambda/permission:Permission",
         "aws:lb/listener:Listener",
         "aws:lb/targetGroup:TargetGroup",
         "aws:lb/targetGroupAttachment:TargetGroupAttachment",
@@ -79,6 +93,7 @@ FREE = frozenset(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         "aws:s3/bucketLogging:BucketLogging",
         "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+        "aws:s3/bucketObjectv2:BucketObjectv2",  # paid with its bucket
         "aws:s3/bucketPolicy:BucketPolicy",
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",

@@ -58,7 +58,7 @@ def images(repository: Declared, at: Situation) -> Iterator[Component]:
 
 
 def bucket(store: Declared, at: Situation) -> Iterator[Component]:
-    """Weights of the model, bundles of edges; access logs are in "not included".
+    """Weights of the model, bundles of edges, zips of a function; access logs are in "not included".
 
     Raises:
         ValueError: it is neither, and what it will hold isn't known.
@@ -84,6 +84,8 @@ def _held(bucket_name: str) -> tuple[str, str, str]:
         return "model weights", "model", "weights_gib"
     if bucket_name.endswith("-bundles"):
         return "edge bundles", "data", "bundle_gib"
+    if bucket_name.endswith("-code"):
+        return "zips of the function", "service", "zip_gib"
     raise ValueError("what it will hold is not known")
 
 
@@ -120,6 +122,8 @@ def log_group(group: Declared, at: Situation) -> Iterator[Component]:
 def _log_figure(name: str) -> str:
     if name.endswith("/service"):
         return "service_log_kib_per_query"
+    if name.endswith("/access"):
+        return "access_log_kib_per_query"
     if name.startswith("aws-waf-logs-"):
         return "firewall_log_kib_per_query"
     if name.endswith("/flow"):
