@@ -71,6 +71,14 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """What a smoke test holds the service to, besides its contract."""
+
+    collections: tuple[str, ...]
+    p95_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """The narrow result of a topology.
 
@@ -95,6 +103,7 @@ class Delivery:
     rollout: Rollout | None = None
     endpoint: Endpoint | None = None
     bundle: Bundle | None = None
+    promises: Promises | None = None
     cost_tags: Mapping[str, str] | None = None
 
 

@@ -28,6 +28,7 @@ STYLES = {
     "rolled back": "bold red",
     "skipped": "yellow",
     "optional": "yellow",
+    "n/a": "dim",
 }
 
 

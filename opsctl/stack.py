@@ -70,6 +70,13 @@ class Bundle(View):
     prefix: str = ""
 
 
+class Promises(View):
+    """What a smoke test holds the service to, besides its contract."""
+
+    collections: tuple[str, ...] = ()
+    p95_seconds: float | None = None
+
+
 class Delivery(View):
     """The stack outputs."""
 
@@ -87,6 +94,7 @@ class Delivery(View):
     cluster: Cluster | None = None
     endpoint: Endpoint | None = None
     bundle: Bundle | None = None
+    promises: Promises | None = None
     cost_tags: dict[str, str] | None = Field(default=None)
 
     @property

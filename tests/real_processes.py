@@ -35,7 +35,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   upstream services {{ {servers} keepalive 32; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port}{tls};
     location / {{
       proxy_pass http://services;
       proxy_http_version 1.1;
@@ -140,13 +140,17 @@ def mongo_server(folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def nginx(folder: Path, *upstreams: int) -> Iterator[Running]:
-    """A load balancer over services, with kept connections; it sends no request twice that a service may have begun."""
+def nginx(folder: Path, *upstreams: int, tls: str = "") -> Iterator[Running]:
+    """A load balancer over services, with kept connections; it sends no request twice that a service may have begun.
+
+    `tls` is what its server says of certificate and protocols; without it, it speaks plain HTTP.
+    """
     binary = shutil.which("nginx")
     assert binary, "nginx is not installed: apt-get install nginx-light"
     port = free_port()
     servers = "".join(f"server 127.0.0.1:{upstream} max_fails=0; " for upstream in upstreams)
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, servers=servers))
+    spoken = f" ssl; {tls.rstrip(';')}" if tls else ""
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, servers=servers, tls=spoken))
     with running([binary, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"], port) as server:
         yield server
 

@@ -19,7 +19,7 @@ from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerA
 from infra.components.model_access import invoke_statements
 from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
-from infra.delivery import Cluster, Delivery, Endpoint, Logs, Release
+from infra.delivery import Cluster, Delivery, Endpoint, Logs, Promises, Release
 from infra.service_environment import Wiring, service_environment
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ class EcsTopology(pulumi.ComponentResource):
             jobs=self._jobs(),
             cluster=Cluster(name=self._cluster.cluster, service=service.service if service else None),
             endpoint=self._endpoint(),
+            promises=Promises(collections=cfg.retrieval.collections, p95_seconds=cfg.monitoring.p95_seconds),
             cost_tags=foundation.cost_tags(cfg),
         )
 

@@ -81,6 +81,12 @@ def request_limit_option(command: AnyCommand) -> AnyCommand:
     return option(command)
 
 
+def seconds_option(flag: str, name: str, default: float, text: str) -> Callable[[AnyCommand], AnyCommand]:
+    """A number of seconds, 0 included."""
+    kind = click.FloatRange(min=0)
+    return click.option(flag, name, type=kind, callback=_finite, default=default, show_default=True, help=text)
+
+
 def deployment_options(command: AnyCommand) -> AnyCommand:
     """What `deploy` and `rollback` have in common."""
     for option in reversed(

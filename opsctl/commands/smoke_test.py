@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import golden_option, output_option, request_limit_option, url_option
-from opsctl.errors import CheckFailed, NotDeployed
+from opsctl.commands.options import golden_option, output_option, request_limit_option, seconds_option, url_option
+from opsctl.errors import CheckFailed
 from opsctl.output import data_console, talk_console, write_json
 from opsctl.project import LOCAL_STACK, find_project
-from opsctl.service_key import service_key
 from opsctl.smoke.golden import questions_for
 from opsctl.smoke.report import document, show
 from opsctl.smoke.run import Target, smoke
+from opsctl.smoke.suites import SUITES
+from opsctl.smoke.target import answers_demo, target_of
 from opsctl.stack import read_delivery
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from opsctl.output import Form
     from opsctl.settings import Settings
 
@@ -29,9 +29,31 @@ if TYPE_CHECKING:
 @click.option("-s", "--stack", default=LOCAL_STACK, show_default=True, help="The stack whose service is tested.")
 @url_option
 @golden_option
+@click.option(
+    "--suite",
+    type=click.Choice(list(SUITES)),
+    default="core",
+    show_default=True,
+    help="core: what a deployment must do. full: also TLS, keys and limits, streaming, OpenAI's client, collections, "
+    "authors, cache, latency, the model endpoint; uses the key's requests of a minute up.",
+)
+@click.option(
+    "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report as JUnit XML to this file."
+)
 @request_limit_option
+@seconds_option("--settle", "settle_s", 60, "Seconds for which a passing refusal (429, 502, 503, 504) is asked again.")
 @output_option
-def smoke_test(*, stack: str, url: str | None, golden: Path | None, limit_s: float, form: Form) -> None:
+def smoke_test(
+    *,
+    stack: str,
+    url: str | None,
+    golden: Path | None,
+    suite: str,
+    junit: Path | None,
+    limit_s: float,
+    settle_s: float,
+    form: Form,
+) -> None:
     """Ask the deployed service real questions and judge the answers.
 
     Ends with 0 if all checks hold, 1 otherwise. A service that asks for a key gets the one in RAG_API_KEY,
@@ -39,13 +61,19 @@ def smoke_test(*, stack: str, url: str | None, golden: Path | None, limit_s: flo
 
     \b
     Examples:
-      opsctl smoke-test --stack prod
+      opsctl smoke-test --stack prod --suite full --junit smoke.xml
       opsctl smoke-test --url http://127.0.0.1:8080 --output json
     """  # noqa: D301 - click reads \b
     settings = environment.load()
     target, demo = _target(stack, url, settings)
     questions = questions_for(golden, demo=demo)
-    report = asyncio.run(smoke(target, questions, limit_s=limit_s, talk=talk_console(settings)))
+    talk = talk_console(settings)
+    checks = SUITES[suite]
+    report = asyncio.run(smoke(target, questions, limit_s=limit_s, talk=talk, patience_s=settle_s, checks=checks))
+    if junit is not None:
+        from opsctl.smoke.junit import write  # noqa: PLC0415 - its library is paid by who asks for the file
+
+        write(report, junit)
     if form == "json":
         write_json(document(report))
     else:
@@ -61,11 +89,6 @@ def _target(stack: str, url: str | None, settings: Settings) -> tuple[Target, bo
     """Whom to ask, and whether the answers come from the demo corpus."""
     if url is not None:
         return Target(url, api_key=settings.api_key), True
-    delivery = read_delivery(find_project(), stack, settings.environ)
-    if delivery.url is None:
-        raise NotDeployed(
-            f"stack '{stack}' has no url: its workload isn't deployed yet",
-            next_step=f"run `opsctl deploy --stack {stack}`",
-        )
-    demo = stack == LOCAL_STACK and delivery.source is None
-    return Target(delivery.url.rstrip("/"), stack=stack, api_key=service_key(settings, delivery)), demo
+    project = find_project()
+    delivery = read_delivery(project, stack, settings.environ)
+    return target_of(project, stack, delivery, settings), answers_demo(stack, delivery)

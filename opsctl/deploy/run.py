@@ -14,10 +14,10 @@ from opsctl.deploy.progress import update_progress
 from opsctl.deploy.running import FINDERS, settle
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
-from opsctl.project import LOCAL_STACK, forget_salt
-from opsctl.service_key import service_key
+from opsctl.project import forget_salt
 from opsctl.smoke.golden import questions_for
-from opsctl.smoke.run import Target, smoke
+from opsctl.smoke.run import smoke
+from opsctl.smoke.target import answers_demo, target_of
 from opsctl.stack import Release, read_delivery
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opsctl.stack import Delivery
 
 FIRST_ANSWER_S = 180.0  # a new load balancer's name takes a minute or two to resolve
+SETTLING_S = 60.0  # tasks of the release before still end, and the balancer notices a little later
 
 
 class Options(TypedDict):
@@ -157,20 +158,25 @@ class Deployment:
             raise self._rolled_back(engine, report.verdict.why)
 
     def _smoke(self, engine: Engine, delivery: Delivery, report: Report) -> None:
-        url = self.options["url"] or delivery.url
-        if url is None:
-            raise NotDeployed(f"stack '{self.stack}' has no url", next_step="set `domain`, or give --url")
-        demo = self.stack == LOCAL_STACK and delivery.source is None
-        questions = questions_for(self.options["golden"], demo=demo)
+        questions = questions_for(self.options["golden"], demo=answers_demo(self.stack, delivery))
         release = delivery.release or Release()
-        target = Target(
-            url.rstrip("/"),
-            stack=self.stack,
+        target = target_of(
+            self.project,
+            self.stack,
+            delivery,
+            self.settings,
+            url=self.options["url"],
             release=release.image or release.revision,
-            api_key=service_key(self.settings, delivery),
         )
         report.smoke = asyncio.run(
-            smoke(target, questions, limit_s=self.options["limit_s"], talk=self.talk, first_answer_s=FIRST_ANSWER_S)
+            smoke(
+                target,
+                questions,
+                limit_s=self.options["limit_s"],
+                talk=self.talk,
+                first_answer_s=FIRST_ANSWER_S,
+                patience_s=SETTLING_S,
+            )
         )
         if report.smoke.failed:
             raise CheckFailed(

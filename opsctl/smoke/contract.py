@@ -59,6 +59,12 @@ class Ready(Body):
     release: str | None = None
 
 
+class Health(Body):
+    """What /health answers."""
+
+    dependencies: dict[str, str] = {}
+
+
 class SearchResult(Body):
     """What /search answers."""
 

@@ -10,16 +10,18 @@ from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, st
 
 from opsctl.errors import CheckFailed
 from opsctl.output import working
-from opsctl.smoke.checks import CHECKS, Asking
+from opsctl.smoke.check import Asking, NotApplicable
 from opsctl.smoke.client import connect
 from opsctl.smoke.contract import Ready, parse
+from opsctl.smoke.core import CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
-    from opsctl.smoke.checks import Check
+    from opsctl.endpoint.trial import Trial
+    from opsctl.smoke.check import Check
     from opsctl.smoke.client import ServiceClient
     from opsctl.smoke.golden import Golden
 
@@ -30,12 +32,22 @@ POLL_LIMIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The service that is tested, the stack that named it, and the release that has to answer."""
+    """The service that is tested, the stack that named it, and what has to answer.
+
+    Attributes:
+        release: the one that has to answer.
+        collections: that a search must reach.
+        slo_s: within which 95 of 100 answers must come.
+        model: asks the model endpoint directly.
+    """
 
     url: str
     stack: str | None = None
     release: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    collections: tuple[str, ...] = ()
+    slo_s: float | None = None
+    model: Callable[[], Trial] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ class Outcome:
     """How one check went."""
 
     name: str
-    status: Literal["ok", "failed", "skipped"]
+    status: Literal["ok", "failed", "skipped", "n/a"]
     elapsed_ms: float
     summary: str
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -59,7 +71,7 @@ class Report:
     @property
     def failed(self) -> tuple[str, ...]:
         """Names of the checks that don't hold."""
-        return tuple(outcome.name for outcome in self.outcomes if outcome.status != "ok")
+        return tuple(outcome.name for outcome in self.outcomes if outcome.status in {"failed", "skipped"})
 
 
 async def smoke(
@@ -69,7 +81,8 @@ async def smoke(
     limit_s: float,
     talk: Console,
     first_answer_s: float = 0.0,
-    checks: Sequence[Check] = CHECKS,
+    patience_s: float = 0.0,
+    checks: Sequence[Check] = CORE,
 ) -> Report:
     """Run `checks` against `target`.
 
@@ -79,22 +92,31 @@ async def smoke(
         limit_s: seconds that one request may take.
         talk: hears which check goes on.
         first_answer_s: seconds to wait for a service that only comes up.
+        patience_s: seconds for which a passing refusal is asked again, while a deployment settles.
         checks: in order.
     """
     outcomes: dict[str, Outcome] = {}
-    async with connect(target.url, api_key=target.api_key) as service:
+    async with connect(target.url, api_key=target.api_key, patience_s=patience_s) as service:
         if first_answer_s:
             with working(talk, f"waiting for {target.url} ..."):
-                await _first_answer(service, target.release, min(limit_s, POLL_LIMIT_S), first_answer_s)
+                await _first_answer(
+                    service.calling_as(target.api_key), target.release, min(limit_s, POLL_LIMIT_S), first_answer_s
+                )
         for check in checks:
-            if check.needs is not None and outcomes[check.needs].status != "ok":
+            if check.needs is not None and outcomes[check.needs].status in {"failed", "skipped"}:
                 outcomes[check.name] = Outcome(check.name, "skipped", 0.0, f"needs {check.needs}")
                 continue
             with working(talk, f"checking {check.name} ..."):
                 outcomes[check.name] = await _timed(
-                    check, Asking(service, golden, min(limit_s, check.limit_s), target.release)
+                    check, _asking(target, service, golden, min(limit_s, check.limit_s))
                 )
     return Report(target, tuple(outcomes.values()))
+
+
+def _asking(target: Target, service: ServiceClient, golden: tuple[Golden, ...], limit_s: float) -> Asking:
+    return Asking(
+        service, golden, limit_s, target.release, collections=target.collections, slo_s=target.slo_s, model=target.model
+    )
 
 
 async def _first_answer(service: ServiceClient, release: str | None, limit_s: float, patience_s: float) -> None:
@@ -121,6 +143,8 @@ async def _timed(check: Check, asking: Asking) -> Outcome:
     started = perf_counter()
     try:
         evidence = await check.run(asking)
+    except NotApplicable as exc:
+        return Outcome(check.name, "n/a", (perf_counter() - started) * 1000, str(exc))
     except CheckFailed as exc:
         return Outcome(check.name, "failed", (perf_counter() - started) * 1000, str(exc))
     return Outcome(check.name, "ok", (perf_counter() - started) * 1000, evidence.summary, evidence.facts)

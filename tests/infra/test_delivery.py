@@ -13,6 +13,7 @@ NAMES = [
     "healthUrl",
     "jobs",
     "logs",
+    "promises",
     "region",
     "registry",
     "release",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from opsctl.smoke.checks import CHECKS
 from opsctl.smoke.client import is_loopback
+from opsctl.smoke.core import CORE
 from opsctl.smoke.golden import Golden, load_golden
 from opsctl.smoke.run import Report, Target
 from opsctl.smoke.run import smoke as smoke_run
@@ -27,7 +27,7 @@ def failing(ended: Ended) -> dict[str, str]:
 
 
 def smoke(opsctl: Run, service: PlayedService, *more: str) -> Ended:
-    return opsctl("smoke-test", "--url", service.url, "--output", "json", "--timeout", "5", *more)
+    return opsctl("smoke-test", "--url", service.url, "--output", "json", "--timeout", "5", "--settle", "0", *more)
 
 
 def run_smoke(service: PlayedService, golden: tuple[Golden, ...] = (), **more: Any) -> Report:
@@ -321,9 +321,9 @@ def test_the_demo_corpus_has_at_least_three_golden_questions_about_installed_dis
 
 
 def test_every_check_waits_only_for_one_that_runs_before_it() -> None:
-    names = [check.name for check in CHECKS]
+    names = [check.name for check in CORE]
     assert names == NAMES
-    assert all(check.needs is None or check.needs in names[:at] for at, check in enumerate(CHECKS))
+    assert all(check.needs is None or check.needs in names[:at] for at, check in enumerate(CORE))
 
 
 def test_only_this_machine_is_asked_without_a_proxy() -> None:

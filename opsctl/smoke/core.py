@@ -1,76 +1,30 @@
-"""The checks of a smoke test, as data: each asks the service one thing and returns evidence, or raises CheckFailed."""
+"""The core of a smoke test: what every deployment must do, in order. Cheap enough for a canary."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from textwrap import shorten
-from typing import TYPE_CHECKING
 
 from opsctl.errors import CheckFailed
+from opsctl.smoke.check import SHOWN_CHARS, Asking, Check, Evidence, expect
 from opsctl.smoke.contract import Hit, Problem, RagAnswer, Ready, SearchResult, parse
 from opsctl.smoke.golden import Golden
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from opsctl.smoke.client import Reply, ServiceClient
 
 TOP_K = 3
 BROAD_QUERY = "What is it, and how is it used?"
 KNOWN_ITEM_CHARS = 300
-SHOWN_CHARS = 200
 CITATION = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a check saw: one line for a reader, facts for a program."""
-
-    summary: str
-    facts: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What a check needs: the service, the questions, and the time that one request may take.
-
-    Without `golden` the questions are made from documents that the service itself holds.
-
-    Attributes:
-        release: the one that has to answer; None where any will do.
-    """
-
-    service: ServiceClient
-    golden: tuple[Golden, ...]
-    limit_s: float
-    release: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise of the service.
-
-    Attributes:
-        limit_s: seconds that one request may take; --timeout may lower it.
-        needs: the check without which this one would only wait for the same failure again.
-    """
-
-    name: str
-    run: Callable[[Asking], Awaitable[Evidence]]
-    limit_s: float
-    needs: str | None = None
 
 
 async def livez(asking: Asking) -> Evidence:
     """Hold that the process answers."""
-    _expect(await asking.service.get("/livez", limit_s=asking.limit_s), 200)
+    expect(await asking.service.get("/livez", limit_s=asking.limit_s), 200)
     return Evidence("the process answers")
 
 
 async def readyz(asking: Asking) -> Evidence:
     """Hold that models are warm, the service is not draining, and it is the release that was asked for."""
-    release = parse(Ready, _expect(await asking.service.get("/readyz", limit_s=asking.limit_s), 200)).release
+    release = parse(Ready, expect(await asking.service.get("/readyz", limit_s=asking.limit_s), 200)).release
     if asking.release is not None and release != asking.release:
         raise CheckFailed(
             f"release {release} answers, not {asking.release}",
@@ -82,9 +36,9 @@ async def readyz(asking: Asking) -> Evidence:
 async def search(asking: Asking) -> Evidence:
     """Hold that the best hit of every golden question is its right document."""
     scores: list[float] = []
-    questions = asking.golden or await _known_items(asking)
+    questions = asking.golden or await known_items(asking)
     for golden in questions:
-        best = (await _found(asking, golden.question))[0]
+        best = (await found(asking, golden.question))[0]
         if not golden.names(best.title, best.collection):
             raise CheckFailed(
                 f"the best hit of '{golden.question}' is '{best.title}', not '{golden.title}'",
@@ -92,15 +46,15 @@ async def search(asking: Asking) -> Evidence:
             )
         scores.append(best.score)
     titles = [golden.title for golden in questions]
-    found = [{"question": g.question, "title": g.title, "score": s} for g, s in zip(questions, scores, strict=True)]
-    return Evidence(f"{len(titles)} of {len(titles)} best hits right: {', '.join(titles)}", {"hits": found})
+    rows = [{"question": g.question, "title": g.title, "score": s} for g, s in zip(questions, scores, strict=True)]
+    return Evidence(f"{len(titles)} of {len(titles)} best hits right: {', '.join(titles)}", {"hits": rows})
 
 
 async def rag(asking: Asking) -> Evidence:
     """Hold that a question is answered from its right document, with timings, and who served it."""
-    golden = (asking.golden or await _known_items(asking))[0]
+    golden = (asking.golden or await known_items(asking))[0]
     body = {"query": golden.question, "topK": TOP_K}
-    reply = _expect(await asking.service.post("/rag", body, limit_s=asking.limit_s), 200)
+    reply = expect(await asking.service.post("/rag", body, limit_s=asking.limit_s), 200)
     said = parse(RagAnswer, reply)
     if not said.sources:
         raise CheckFailed(
@@ -124,7 +78,7 @@ async def rag(asking: Asking) -> Evidence:
 async def bad_request(asking: Asking) -> Evidence:
     """Hold that an empty query is refused as 422 problem+json, and nothing of the inside shows."""
     reply = await asking.service.post("/rag", {"query": ""}, limit_s=asking.limit_s)
-    _expect(reply, 422)
+    expect(reply, 422)
     if reply.media_type != "application/problem+json":
         raise CheckFailed(
             f"an error is {reply.media_type or 'without a type'}, not application/problem+json",
@@ -136,7 +90,7 @@ async def bad_request(asking: Asking) -> Evidence:
     return Evidence(f"422: {problem.detail}", {"problem": problem.model_dump(by_alias=True)})
 
 
-CHECKS = (
+CORE = (
     Check("livez", livez, limit_s=10),
     Check("readyz", readyz, limit_s=10, needs="livez"),
     Check("search", search, limit_s=30, needs="livez"),
@@ -145,37 +99,25 @@ CHECKS = (
 )
 
 
-async def _found(asking: Asking, query: str) -> list[Hit]:
+async def found(asking: Asking, query: str) -> list[Hit]:
+    """What `query` finds, best first; at least one."""
     body = {"query": query, "topK": TOP_K}
-    reply = _expect(await asking.service.post("/search", body, limit_s=asking.limit_s), 200)
+    reply = expect(await asking.service.post("/search", body, limit_s=asking.limit_s), 200)
     results = parse(SearchResult, reply).results
     if not results:
         raise CheckFailed(f"'{query}' finds nothing", next_step="fill the index: service.jobs.ingest")
     return results
 
 
-async def _known_items(asking: Asking) -> tuple[Golden, ...]:
+async def known_items(asking: Asking) -> tuple[Golden, ...]:
     """Make a question of the text of each document that a broad query finds: the text must find its own document."""
-    hits = {(hit.title, hit.collection): hit for hit in await _found(asking, BROAD_QUERY) if hit.text.strip()}
+    hits = {(hit.title, hit.collection): hit for hit in await found(asking, BROAD_QUERY) if hit.text.strip()}
     if not hits:
         raise CheckFailed("/search gives no text to make a question of", next_step="give questions: --golden FILE")
     return tuple(
         Golden(question=shorten(hit.text, KNOWN_ITEM_CHARS, placeholder=""), title=hit.title, collection=hit.collection)
         for hit in hits.values()
     )
-
-
-def _expect(reply: Reply, status: int) -> Reply:
-    if reply.status == status:
-        return reply
-    next_step = {
-        401: "put the service's key into RAG_API_KEY",
-        403: "put a key that may ask into RAG_API_KEY",
-        429: "wait, then run it again",
-        503: "wait until it is ready, or read its log",
-    }.get(reply.status, "read the service's log")
-    shown = shorten(reply.text, SHOWN_CHARS, placeholder=" ...")
-    raise CheckFailed(f"{reply.path} answered {reply.status}, not {status}: {shown}", next_step=next_step)
 
 
 def _citations(said: RagAnswer, *, demanded: bool) -> list[str]:
