@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from service.adapters.onnx_session import open_session
 from service.errors import StageUnavailable, StartupError
 
 if TYPE_CHECKING:
@@ -90,14 +91,8 @@ def _is_logits(shape: Sequence[int | str | None]) -> bool:
 
 
 def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    import onnxruntime as ort  # noqa: PLC0415 - half a second that only this adapter needs
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # warnings about absent GPUs are no news
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return open_session(path, threads)
     except Exception as exc:  # as above
         raise StartupError(f"RAG_RERANKER_MODEL: {path} can't be loaded: {str(exc).splitlines()[0]}") from exc
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from service.adapters import packaged
+from service.adapters.onnx_session import open_session
 from service.errors import StartupError
 
 if TYPE_CHECKING:
@@ -142,18 +143,12 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _open_session(model: Path | None, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
-    import onnxruntime as ort  # noqa: PLC0415 - half a second that only this adapter needs
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # warnings about absent GPUs are no news
     if model is not None and not model.is_file():
         raise StartupError(f"RAG_EMBEDDING_MODEL_PATH: {model} does not exist")
     path = model or packaged.verified_path(packaged.MINILM_ONNX_INT8)
     sha256 = packaged.sha256_of(model) if model else packaged.MINILM_ONNX_INT8.sha256
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = open_session(path, threads)
     except Exception as exc:  # ONNX Runtime raises its own unexported classes
         raise StartupError(f"embedding model {path} can't be loaded: {str(exc).splitlines()[0]}") from exc
     return session, sha256
