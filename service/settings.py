@@ -130,6 +130,10 @@ class Settings(References):
     switches_from: str | None = Field(None, description="which stages are off: SSM parameter `ssm:/name`, or a file")
     log_format: Literal["json", "text"] = "json"
     emf_namespace: str | None = Field(None, description="CloudWatch metrics as log lines, in this namespace")
+    metrics_push: str | None = Field(
+        None, description="send counts and signs of life to CloudWatch, into this namespace, where no agent reads lines"
+    )
+    host_name: str = Field("local", description="this host among the edges, a dimension of its signs of life")
     otlp_endpoint: str | None = Field(None, validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"))
     trace_content: bool = Field(default=False, description="put questions and answers into traces")
     opik_api_key: SecretStr | None = Field(None, validation_alias=_env("OPIK_API_KEY"))

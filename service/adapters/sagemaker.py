@@ -19,6 +19,7 @@ import httpx
 from botocore import parsers
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.eventstream import EventStreamBuffer, ParserError
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from httpx_sse import EventSource
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from service.ports import Delta, Message
 
+# Of the calls that renew a role's credentials; a request waits for them.
+RENEWING = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 OPERATION = "InvokeEndpointWithResponseStream"
 CONNECT_S = 2.0
 WAKE_S = 300.0  # a component at zero copies needs about five minutes: instance, container, weights
@@ -93,8 +96,15 @@ class SageMaker:
             StartupError: no region is set.
         """
         session = botocore.session.Session()
+        session.set_default_client_config(RENEWING)
         try:
-            client = session.create_client("sagemaker-runtime", region_name=region)
+            # Only its address is used. With keys of its own it looks for none: an edge may start where none can be had.
+            client = session.create_client(
+                "sagemaker-runtime",
+                region_name=region,
+                aws_access_key_id="none",
+                aws_secret_access_key="none",  # noqa: S106 - says what it is
+            )
         except NoRegionError as exc:
             raise StartupError("AWS_REGION: no region is set; set it to the endpoint's") from exc
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
@@ -163,7 +173,8 @@ class SageMaker:
                 raise NoCredentialsError
             name, region = self._meta.service_model.signing_name, self._meta.region_name
             SigV4Auth(credentials.get_frozen_credentials(), name, region).add_auth(request)
-        except (BotoCoreError, ClientError) as exc:  # the latter where STS refuses to renew them
+        # ClientError where STS refuses to renew them, OSError where the host's helper that does is missing
+        except (BotoCoreError, ClientError, OSError) as exc:
             raise StageUnavailable(
                 STAGE,
                 f"no AWS credentials ({type(exc).__name__}); give the task, pod or host a role that may invoke it",

@@ -53,6 +53,7 @@ class Metrics:
             "openai_ratelimit_remaining", "What OpenAI said is left", ["dependency", "kind"], registry=self.registry
         )
         self._bundle: Info | None = None
+        self._pushed: Gauge | None = None
         self.spans_dropped = self._counter("spans_dropped", "Spans that reached no sink", "reason")
         in_flight = Gauge("concurrent_requests", "Requests in flight", registry=self.registry)
         in_flight.set_function(lambda: len(self._running))
@@ -104,6 +105,14 @@ class Metrics:
                 "chunks": str(manifest.count),
             }
         )
+
+    def pushed(self, at: float) -> None:
+        """Show when metrics last reached the cloud, in seconds since 1970."""
+        if self._pushed is None:
+            self._pushed = Gauge(
+                "metrics_pushed_timestamp_seconds", "When metrics last reached the cloud", registry=self.registry
+            )
+        self._pushed.set(at)
 
     def _traced(self, trace: Trace) -> None:
         for stage, took_ms in trace.stage_ms.items():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from service.resilience import Breakers
     from service.settings import Settings
+    from service.telemetry.push import Push
     from service.telemetry.traces import Traces
 
 
@@ -75,6 +76,10 @@ class Telemetry:
                 self._traces = _open_traces(settings, self.metrics)
                 self._sinks = (*self._sinks, self._traces)
                 stack.push_async_callback(self._traces.aclose)
+            if settings.metrics_push is not None:
+                push = _open_push(settings, settings.metrics_push, self.metrics)
+                self._sinks = (*self._sinks, push)
+                await stack.enter_async_context(_pushing(push))
             if self._emf is not None:
                 await stack.enter_async_context(_flushing(self._emf))
             stack.enter_context(metrics_server(self.metrics.registry, settings.host, settings.metrics_port))
@@ -89,6 +94,26 @@ def _open_traces(settings: Settings, metrics: Metrics) -> Traces:
         metrics.spans_dropped.labels(reason).inc(count)
 
     return Traces(processors(settings, dropped), settings)
+
+
+def _open_push(settings: Settings, namespace: str, metrics: Metrics) -> Push:
+    from service.adapters.cloudwatch import CloudWatch  # noqa: PLC0415 - boto3 loads when it is asked for
+    from service.telemetry.push import Push  # noqa: PLC0415
+
+    writer = CloudWatch(namespace, host=settings.host_name, region=settings.aws_region)
+    return Push(writer, sent=metrics.pushed)
+
+
+@asynccontextmanager
+async def _pushing(push: Push) -> AsyncIterator[None]:
+    running = asyncio.create_task(push.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await push.last()
 
 
 @asynccontextmanager

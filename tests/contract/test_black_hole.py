@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from service import adapters
 from service.access.windows import Window
 from service.adapters import (
+    cloudwatch,
     llamacpp,
     mongo,
     oidc_provider,
@@ -33,6 +34,7 @@ from service.adapters import (
     service_url,
     ssm_parameter,
 )
+from service.adapters.cloudwatch import CloudWatch
 from service.adapters.llamacpp import LlamaCpp
 from service.adapters.mongo import MongoDocuments
 from service.adapters.oidc_provider import OidcProvider
@@ -46,6 +48,7 @@ from service.adapters.service_url import ServiceUrl
 from service.adapters.ssm_parameter import SsmParameter
 from service.errors import StageUnavailable
 from service.ports import Generator, Message
+from service.telemetry.push import Minute
 from tests.fake_sagemaker import KEYS
 
 LIMIT_S = 0.3
@@ -174,6 +177,11 @@ async def ssm(_: int) -> None:
     await SsmParameter.open("/rag/dev/switches", region="eu-north-1").read()
 
 
+async def counts(_: int) -> None:
+    writer = CloudWatch("rag-platform/dev", host="local", region="eu-north-1")
+    await asyncio.to_thread(writer.write, [Minute(at=1_800_000_000.0)])
+
+
 async def secret(_: int) -> None:
     await asyncio.to_thread(Secret("arn:aws:secretsmanager:eu-north-1:000000000000:secret:keys").read)
 
@@ -199,6 +207,7 @@ CALLS = {
     "SageMaker": (sagemaker, sagemaker_endpoint, 1),
     "another stack": (service_url, another_stack, 1),
     "SSM": (ssm_parameter, ssm, 1),
+    "CloudWatch": (cloudwatch, counts, 1),
     "Secrets Manager": (secrets_manager, secret, 1),
     "Secrets Manager at a start": (secrets_manager, secrets_of_a_start, 3),
 }
@@ -212,6 +221,8 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CONNECT_S", LIMIT_S)
     monkeypatch.setattr(ssm_parameter, "READ_S", LIMIT_S)
     monkeypatch.setattr(oidc_provider, "TOTAL_S", LIMIT_S)
+    short = cloudwatch.ONCE.merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
+    monkeypatch.setattr(cloudwatch, "ONCE", short)
     for tries in ("ONCE", "THRICE"):
         short = getattr(secrets_manager, tries).merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
         monkeypatch.setattr(secrets_manager, tries, short)
@@ -228,7 +239,7 @@ async def test_a_call_into_a_black_hole_ends_by_itself(
 ) -> None:
     _, call, connections = CALLS[backend]
     async with kind() as hole:  # type: ignore[attr-defined]
-        for service in ("SAGEMAKER_RUNTIME", "SECRETS_MANAGER", "SSM"):
+        for service in ("CLOUDWATCH", "SAGEMAKER_RUNTIME", "SECRETS_MANAGER", "SSM"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{hole.port}")
         async with asyncio.timeout(AT_ONCE_S):
             with pytest.raises((StageUnavailable, OSError)):

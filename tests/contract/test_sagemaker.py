@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -280,3 +281,24 @@ def test_a_source_can_not_forge_a_section_of_the_plain_prompt() -> None:
     assert prompt.endswith("### Response:\n")
     assert "<|" not in prompt
     assert "</s>" not in prompt
+
+
+async def test_a_host_that_can_have_no_credentials_yet_starts_and_asks_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge that is offline can't renew its role; it answers by itself until it can."""
+    helper = tmp_path / "helper"
+    (tmp_path / "config").write_text(f"[profile rag-edge]\ncredential_process = {helper}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "rag-edge")
+    async with aclosing(endpoint()) as adapter:
+        with pytest.raises(StageUnavailable, match="no AWS credentials"):
+            await adapter.ping()
+        helper.write_text("#!/bin/sh\nexit 1\n")
+        helper.chmod(0o700)
+        with pytest.raises(StageUnavailable, match="no AWS credentials"):
+            await adapter.ping()
+        helper.write_text('#!/bin/sh\necho \'{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B"}\'\n')
+        await adapter.ping()
