@@ -34,6 +34,9 @@ class Wiring:
         api_keys_from: where the book of hashed keys is.
         switches_from: where the emergency switches are.
         metric_namespace: of the metrics that the service writes as log lines.
+        metrics_push: namespace that an edge sends its counts into.
+        host_name: of an edge, among the stack's.
+        fallback_key_from: where an edge finds the key of the other stack's service.
     """
 
     host: str
@@ -48,6 +51,9 @@ class Wiring:
     api_keys_from: pulumi.Input[str] | None = None
     switches_from: pulumi.Input[str] | None = None
     metric_namespace: str | None = None
+    metrics_push: str | None = None
+    host_name: str | None = None
+    fallback_key_from: pulumi.Input[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ def _place(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_PRIVACY": edge.privacy if edge else None,
         "RAG_FALLBACK": cfg.hybrid.fallback.kind if edge else None,
         "RAG_FALLBACK_URL": cfg.hybrid.fallback.url if edge else None,
+        "RAG_FALLBACK_API_KEY_FROM": wiring.fallback_key_from,
+        "RAG_HOST_NAME": wiring.host_name,
         # Lambda sets AWS_REGION itself and refuses a function that does.
         "AWS_REGION": cfg.region if cfg.topology != "lambda" else None,
     }
@@ -134,6 +142,7 @@ def _operation(cfg: StackConfig, wiring: Wiring) -> Values:
         "RAG_MAX_IN_FLIGHT": str(limit) if limit is not None else None,
         "RAG_SWITCHES_FROM": wiring.switches_from,
         "RAG_EMF_NAMESPACE": wiring.metric_namespace,
+        "RAG_METRICS_PUSH": wiring.metrics_push,
         "OTEL_EXPORTER_OTLP_ENDPOINT": cfg.monitoring.otlp_endpoint,
         "OPIK_WORKSPACE": cfg.monitoring.opik_workspace if cfg.monitoring.opik else None,
         "OPIK_PROJECT_NAME": f"rag-platform-{cfg.stack}" if cfg.monitoring.opik else None,
@@ -197,10 +206,6 @@ def _secrets(cfg: StackConfig, wiring: Wiring) -> dict[str, str]:
         "DATABASE_HOST": ("mongoUrl", not from_bundle and cfg.documents.mongo != "none"),
         "RAG_REDIS_URL": ("redisUrl", cfg.cache.redis != "none" and wiring.redis_url is None),
         "OPIK_API_KEY": ("opikApiKey", cfg.monitoring.opik and cfg.topology != "hybrid"),
-        "RAG_FALLBACK_API_KEY": (
-            "fallbackApiKey",
-            cfg.topology == "hybrid" and cfg.hybrid.fallback.kind == "service",
-        ),
     }
     return {name: key for name, (key, wanted) in needed.items() if wanted}
 

@@ -266,10 +266,14 @@ async def _sagemaker(settings: Settings, stack: AsyncExitStack, *, model: str | 
 async def _remote(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> RemoteService | None:
     if settings.fallback != "service" or settings.fallback_url is None:
         return None
+    from service.access.bearer import Bearer  # noqa: PLC0415
+    from service.access.kept import reader  # noqa: PLC0415
     from service.adapters.service_url import ServiceUrl  # noqa: PLC0415
 
+    kept = settings.fallback_api_key_from
     remote = ServiceUrl.open(
         settings.fallback_url,
+        bearer=Bearer(reader(kept, "RAG_FALLBACK_API_KEY_FROM")) if kept else None,
         api_key=settings.fallback_api_key,
         connections=settings.http_connections,
         read_timeout_s=settings.deadline_s,

@@ -198,6 +198,9 @@ class Settings(References):
     fallback: Literal["sagemaker", "service", "none"] = "none"
     fallback_url: str | None = None
     fallback_api_key: SecretStr | None = None
+    fallback_api_key_from: str | None = Field(
+        None, description="the same by reference: ARN of a Secrets Manager secret, or a file; read when it is needed"
+    )
 
     # connection pools
     qdrant_connections: Count = 20

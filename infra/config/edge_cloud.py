@@ -25,9 +25,8 @@ class Identity(Section):
     trust_anchor_arn: TrustAnchor | None = None
     subjects: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()  # common names of the certificates
     certificate: Annotated[str, Field(min_length=1)] = "/etc/rag-edge/certificate.pem"  # on the host
-    certificate_key: Annotated[str, Field(min_length=1)] = (
-        "/etc/rag-edge/certificate.key"  # on the host, and only there
-    )
+    certificate_key: Annotated[str, Field(min_length=1)] = "/etc/rag-edge/certificate.key"  # there and nowhere else
+    helper: Annotated[str, Field(min_length=1)] = "/usr/local/bin/aws_signing_helper"  # AWS's, on the host
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

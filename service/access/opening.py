@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.access.authentication import ApiKeys, Authentication, Nobody
 from service.access.caller import Limits
+from service.access.kept import reader
 from service.access.key_book import KeyBook
 from service.access.quotas import Quotas
 from service.access.refreshed import refreshed
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from service.resilience import Breakers
     from service.settings import Settings
 
-ARN = "arn:"
 UNKNOWN_KEY_INTERVAL_S = 10.0  # tokens with invented key ids make the provider no more than six requests a minute
 
 
@@ -64,7 +63,7 @@ async def _authentication(settings: Settings, stack: AsyncExitStack) -> Authenti
 
 
 async def _api_keys(settings: Settings, source: str, stack: AsyncExitStack) -> ApiKeys:
-    document = await asyncio.to_thread(_reader, source)
+    document = await asyncio.to_thread(reader, source, "RAG_API_KEYS_FROM")
     unpriced = _unpriced(settings)
 
     async def read() -> KeyBook:
@@ -94,14 +93,6 @@ async def _oidc(issuer: str, audience: str, ttl_s: float, stack: AsyncExitStack)
     keys = SigningKeys(provider.key_set, interval_s=UNKNOWN_KEY_INTERVAL_S)
     await stack.enter_async_context(refreshed(keys.renew, every_s=ttl_s, what="the identity provider's keys"))
     return OidcTokens(keys, issuer=issuer, audience=audience)
-
-
-def _reader(source: str) -> Callable[[], bytes]:
-    if not source.startswith(ARN):
-        return Path(source).read_bytes
-    from service.adapters.secrets_manager import Secret  # noqa: PLC0415 - boto3 loads when it is asked for
-
-    return Secret(source).read
 
 
 def _unpriced(settings: Settings) -> str:

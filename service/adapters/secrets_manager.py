@@ -27,7 +27,8 @@ class Secret:
 
     def __init__(self, arn: str, *, setting: str = "RAG_API_KEYS_FROM") -> None:
         self._arn = arn
-        self._client = _client(_region(arn, setting), ONCE)
+        self._region = _region(arn, setting)
+        self._client: Any = None
 
     def read(self) -> bytes:
         """The value that is current now; blocks.
@@ -35,6 +36,11 @@ class Secret:
         Raises:
             OSError: it can't be had; one line that says why.
         """
+        try:
+            # At the first call: a host that is offline may find no credentials when it starts.
+            self._client = self._client or _client(self._region, ONCE)
+        except BotoCoreError as exc:
+            raise OSError(f"no AWS credentials ({type(exc).__name__})") from exc
         return _value(self._client, self._arn).encode()
 
 

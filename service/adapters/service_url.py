@@ -17,6 +17,8 @@ from service.telemetry.propagation import outgoing
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from service.access.bearer import Bearer
+
 STAGE = "generation"
 CONNECT_S = 2.0
 
@@ -62,23 +64,33 @@ class _Body(_Model):
 class ServiceUrl:
     """One other stack; its key is sent as a bearer token and never logged, and of its address errors name the host."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, bearer: Bearer | None = None) -> None:
         self._client = client
+        self._bearer = bearer
         self._host = client.base_url.host
 
     @classmethod
-    def open(cls, url: str, *, api_key: SecretStr | None, connections: int, read_timeout_s: float) -> Self:
-        """Make the client; nothing is sent before the first call."""
+    def open(
+        cls,
+        url: str,
+        *,
+        api_key: SecretStr | None,
+        connections: int,
+        read_timeout_s: float,
+        bearer: Bearer | None = None,
+    ) -> Self:
+        """Make the client; nothing is sent before the first call. A `bearer` is a key that is kept elsewhere."""
         headers = {"Authorization": f"Bearer {api_key.get_secret_value()}"} if api_key else {}
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         timeout = httpx.Timeout(read_timeout_s, connect=CONNECT_S)
-        return cls(httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, limits=limits, timeout=timeout))
+        client = httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, limits=limits, timeout=timeout)
+        return cls(client, bearer)
 
     async def ask(self, query: str, *, top_k: int, author: str | None) -> RemoteAnswer:
         body: dict[str, Any] = {"query": query, "topK": top_k}
         if author is not None:
             body["filters"] = {"author": author}
-        response = await self._send("POST", "/rag", json=body, headers=outgoing())
+        response = await self._send("POST", "/rag", json=body, headers=outgoing() | await self._shown())
         try:
             return _Body.model_validate_json(response.content).answered()
         except ValidationError as exc:
@@ -91,6 +103,14 @@ class ServiceUrl:
         """Close the pool."""
         await self._client.aclose()
 
+    async def _shown(self) -> dict[str, str]:
+        if self._bearer is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {await self._bearer.value()}"}
+        except OSError as exc:
+            raise StageUnavailable(STAGE, f"the key for {self._host} can't be read: {exc.strerror or exc}") from exc
+
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         try:
             response = await self._client.request(method, path, **options)
@@ -99,7 +119,9 @@ class ServiceUrl:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise UpstreamThrottled(STAGE, f"{self._host} limits this key", retry_after_s=_wait_s(response))
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            raise StageUnavailable(STAGE, f"{self._host} knows no such key; correct RAG_FALLBACK_API_KEY")
+            raise StageUnavailable(
+                STAGE, f"{self._host} knows no such key; correct RAG_FALLBACK_API_KEY (secrets.fallbackApiKey)"
+            )
         if response.is_error:
             raise StageUnavailable(STAGE, f"{self._host} answered {response.status_code}")
         return response

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 
+from service.access.bearer import Bearer
+from service.access.kept import reader
 from service.adapters.service_url import ServiceUrl
 from service.app import create_app
 from service.errors import StageUnavailable, UpstreamThrottled
@@ -166,3 +168,17 @@ async def test_a_crowd_shares_the_pool(remote: Any) -> None:
         other = remote(server.url)
         await asyncio.gather(*(other.ask("x", top_k=1, author=None) for _ in range(40)))
         assert 1 <= server.accepted <= CONNECTIONS
+
+
+async def test_a_key_that_is_kept_in_a_file_is_shown_and_may_change_or_be_missing(tmp_path: Path) -> None:
+    book, kept = tmp_path / "keys.json", tmp_path / "fallbackApiKey"
+    book.write_text(key_book(hashed("edge", "edge-key")))
+    guarded = SETTINGS.model_copy(update={"auth": "api-keys", "api_keys_from": str(book)})
+    with service(guarded) as server:
+        bearer = Bearer(reader(str(kept), "RAG_FALLBACK_API_KEY_FROM"))
+        other = ServiceUrl.open(server.url, api_key=None, connections=1, read_timeout_s=10, bearer=bearer)
+        with pytest.raises(StageUnavailable, match=r"the key for 127.0.0.1 can't be read: No such file"):
+            await other.ask("x", top_k=1, author=None)
+        kept.write_text("edge-key\n")
+        assert (await other.ask("What controls processes?", top_k=1, author=None)).sources
+        await other.aclose()

@@ -109,6 +109,7 @@ FREE = frozenset(
         "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration",
         "pulumi-python:dynamic:Resource",  # made by the program itself
         "pulumi-python:dynamic/edge:EdgeBundle",  # your own machine
+        "pulumi-python:dynamic/edge:EdgeFiles",
         "pulumi-python:dynamic/edge:EdgeService",
     }
 )
