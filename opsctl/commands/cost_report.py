@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.cost.render import RENDERERS, renderer
 from opsctl.errors import CheckFailed, NotUsable
 from opsctl.output import data_console, write_table
 from opsctl.project import find_project
+from opsctl.render import RENDERERS, renderer
 
 if TYPE_CHECKING:
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 
 @dataclass(frozen=True, slots=True)

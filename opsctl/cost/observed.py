@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opsctl.cost.pricing import Pricing
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 CALLS = 2  # the stack's rows, and the untagged ones; more where an answer has more pages
 

@@ -14,8 +14,8 @@ from opsctl.cost import catalog, usage
 from opsctl.cost.components import Situation
 from opsctl.cost.pricing import DEFAULT_REGION
 from opsctl.cost.report import Report, report
-from opsctl.cost.sheet import Usd
 from opsctl.errors import NotUsable
+from opsctl.sheet import Usd
 
 LARGEST = 3
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from opsctl.aws.billing import PAGE_USD
 from opsctl.cost.offers import key_of
 from opsctl.cost.refreshing import keys
-from opsctl.cost.sheet import Bars, Column, Sheet, Usd
 from opsctl.cost.views import bill as views
 from opsctl.cost.views.bill import exact
+from opsctl.sheet import Bars, Column, Sheet, Usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opsctl.aws.billing import Billed
     from opsctl.cost.bills import Bill, Month
     from opsctl.cost.report import Report
-    from opsctl.cost.sheet import Cell
+    from opsctl.sheet import Cell
 
 COLUMNS = (
     Column("price"),

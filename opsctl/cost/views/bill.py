@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from opsctl.cost.sheet import Bars, Column, Quantity, Rate, Sheet, Usd
+from opsctl.sheet import Bars, Column, Quantity, Rate, Sheet, Usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opsctl.cost.report import Line, Report
-    from opsctl.cost.sheet import Cell
+    from opsctl.sheet import Cell
 
 COLUMNS = (
     Column("what"),

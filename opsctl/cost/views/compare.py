@@ -6,15 +6,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from opsctl.cost.report import LLM
-from opsctl.cost.sheet import Bars, Column, Sheet, Usd
 from opsctl.cost.views import bill
+from opsctl.sheet import Bars, Column, Sheet, Usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opsctl.cost.pricing import Pricing
     from opsctl.cost.report import Report
-    from opsctl.cost.sheet import Cell
+    from opsctl.sheet import Cell
 
 
 def sheet(pricing: Pricing, names: Sequence[str]) -> Sheet:

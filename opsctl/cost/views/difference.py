@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from opsctl.cost.mistakes import reasons
-from opsctl.cost.sheet import Column, Rate, Sheet, Usd
 from opsctl.cost.views import bill
 from opsctl.errors import NotUsable
+from opsctl.sheet import Column, Rate, Sheet, Usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from opsctl.cost.sheet import Cell
+    from opsctl.sheet import Cell
 
 COLUMNS = (
     Column("what"),

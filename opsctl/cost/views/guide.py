@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from ruamel.yaml import YAML
 
 from opsctl.cost.report import warnings
-from opsctl.cost.sheet import Column, Sheet, Usd
 from opsctl.cost.views.bill import exact
+from opsctl.sheet import Column, Sheet, Usd
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from opsctl.cost.catalog import Catalog, Price
-    from opsctl.cost.sheet import Cell
+    from opsctl.sheet import Cell
 
 COLUMNS = (
     Column("what"),

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from opsctl.cost.sheet import Bars, Column, Sheet, Usd
 from opsctl.cost.views import bill
 from opsctl.errors import NotUsable
+from opsctl.sheet import Bars, Column, Sheet, Usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opsctl.cost.pricing import Pricing
     from opsctl.cost.report import Report
-    from opsctl.cost.sheet import Cell
+    from opsctl.sheet import Cell
 
 COLUMNS = (Column("lever"), Column("saves USD", figures=True), Column("what it costs"))
 HALF = Decimal("0.5")

@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from opsctl.cost.components import Situation
-from opsctl.cost.sheet import Usd
 from opsctl.cost.views import bill
+from opsctl.sheet import Usd
 
 if TYPE_CHECKING:
     from infra.offline import Declared, Program
     from opsctl.cost.pricing import Pricing
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 TARGET = "aws:appautoscaling/target:Target"
 SCHEDULE = "aws:appautoscaling/scheduledAction:ScheduledAction"

@@ -9,10 +9,10 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from opsctl.cost.capacity import limits
-from opsctl.cost.sheet import Column, Curves, Quantity, Sheet, Usd
 from opsctl.cost.usage import ABSURD
 from opsctl.cost.views.bill import exact, shared_notes
 from opsctl.errors import NotUsable
+from opsctl.sheet import Column, Curves, Quantity, Sheet, Usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from opsctl.cost.render.mermaid import blocks
-from opsctl.cost.sheet import Bars, Curves
+from opsctl.render.mermaid import blocks
+from opsctl.sheet import Bars, Curves
 
 
 def test_bars_are_drawn_dearest_first_as_they_come() -> None:

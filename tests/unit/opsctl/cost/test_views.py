@@ -14,9 +14,9 @@ import yaml
 from opsctl.cost import catalog, usage
 from opsctl.cost.capacity import limits
 from opsctl.cost.pricing import Pricing
-from opsctl.cost.render import RENDERERS, renderer
-from opsctl.cost.sheet import Sheet, Usd
 from opsctl.cost.views import bill, compare, guide, levers, sweep
+from opsctl.render import RENDERERS, renderer
+from opsctl.sheet import Sheet, Usd
 from tests.infra import cloud_cases
 from tests.unit.opsctl.conftest import Ended
 from tests.unit.opsctl.cost.conftest import TODAY, situation

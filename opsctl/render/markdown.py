@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opsctl.cost.render import mermaid
+from opsctl.render import mermaid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opsctl.cost.sheet import Cell, Sheet
+    from opsctl.sheet import Cell, Sheet
 
 
 def render(sheet: Sheet) -> str:

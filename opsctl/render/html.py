@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from opsctl.cost.sheet import Bars, Curves, Usd
+from opsctl.sheet import Bars, Curves, Usd
 
 if TYPE_CHECKING:
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 WIDTH, HEIGHT = 640, 320
 LEFT, BOTTOM, TOP, RIGHT = 64, 40, 12, 12
@@ -45,7 +45,7 @@ class _Plot:
 def render(sheet: Sheet) -> str:
     """Every cell and note of the sheet, details included."""
     environment = Environment(
-        loader=PackageLoader("opsctl.cost.render", "."),
+        loader=PackageLoader("opsctl.render", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -76,27 +76,38 @@ def _bars(chart: Bars) -> list[_Bar]:
 
 def _plot(chart: Curves) -> _Plot:
     points = [point for line in chart.lines.values() for point in line]
-    low, high = (math.log10(float(end(x for x, _ in points))) for end in (min, max))
-    highest = float(max(usd for _, usd in points)) or 1.0  # of an edge alone all are 0
+    scale = math.log10 if chart.logarithmic else float
+    low, high = (scale(float(end(x for x, _ in points))) for end in (min, max))
+    width = (high - low) or 1.0
+    highest = float(max(y for _, y in points)) or 1.0  # of an edge alone all are 0
     step = _nice(highest / GRID_LINES)
     top = step * math.ceil(highest / step)
 
     def across(x: float) -> float:
-        return LEFT + (math.log10(x) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (scale(x) - low) / width * (WIDTH - LEFT - RIGHT)
 
-    def down(usd: float) -> float:
-        return HEIGHT - BOTTOM - usd / top * (HEIGHT - BOTTOM - TOP)
+    def down(y: float) -> float:
+        return HEIGHT - BOTTOM - y / top * (HEIGHT - BOTTOM - TOP)
 
     return _Plot(
         lines=tuple(
-            (name, " ".join(f"{across(float(x)):.1f},{down(float(usd)):.1f}" for x, usd in line))
+            (name, " ".join(f"{across(float(x)):.1f},{down(float(y)):.1f}" for x, y in line))
             for name, line in chart.lines.items()
         ),
-        across=tuple(
-            _Mark(across(10.0**power), f"{10**power:,}") for power in range(math.ceil(low), math.floor(high) + 1)
-        ),
-        down=tuple(_Mark(down(step * n), f"{step * n:,.0f}") for n in range(round(top / step) + 1)),
+        across=tuple(_Mark(across(x), label) for x, label in _ticks(low, high, logarithmic=chart.logarithmic)),
+        down=tuple(_Mark(down(step * n), _spelled(step * n)) for n in range(round(top / step) + 1)),
     )
+
+
+def _ticks(low: float, high: float, *, logarithmic: bool) -> list[tuple[float, str]]:
+    if logarithmic:
+        return [(10.0**power, f"{10**power:,}") for power in range(math.ceil(low), math.floor(high) + 1)]
+    step = _nice((high - low) / GRID_LINES)
+    return [(step * n, _spelled(step * n)) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _spelled(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,g}"
 
 
 def _nice(step: float) -> float:

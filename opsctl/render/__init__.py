@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from opsctl.cost.sheet import Sheet
+from opsctl.sheet import Sheet
 
 RENDERERS = {
-    "table": "opsctl.cost.render.table",
-    "json": "opsctl.cost.render.json",
-    "csv": "opsctl.cost.render.csv",
-    "markdown": "opsctl.cost.render.markdown",
-    "html": "opsctl.cost.render.html",
+    "table": "opsctl.render.table",
+    "json": "opsctl.render.json",
+    "csv": "opsctl.render.csv",
+    "markdown": "opsctl.render.markdown",
+    "html": "opsctl.render.html",
 }
 
 

@@ -72,11 +72,12 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Lines over a logarithmic axis: name -> (x, USD) points."""
+    """Lines: name -> (x, y) points; over an axis that is logarithmic unless it starts at 0, as time does."""
 
     title: str
     x_label: str
     lines: Mapping[str, tuple[tuple[Decimal, Decimal], ...]]
+    logarithmic: bool = True
 
 
 @dataclass(frozen=True, slots=True)

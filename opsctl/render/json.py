@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 
 def render(sheet: Sheet) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
-from opsctl.cost.sheet import Bars
+from opsctl.sheet import Bars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from opsctl.cost.sheet import Curves
+    from opsctl.sheet import Curves
 
 POINTS = 9  # labels of an axis that stay apart
 SCALES = ((Decimal(10) ** 9, "G"), (Decimal(10) ** 6, "M"), (Decimal(1000), "k"))

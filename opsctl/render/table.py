@@ -12,7 +12,7 @@ from rich.text import Text
 from opsctl.output import write_table
 
 if TYPE_CHECKING:
-    from opsctl.cost.sheet import Sheet
+    from opsctl.sheet import Sheet
 
 WIDTH = 80
 

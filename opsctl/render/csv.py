@@ -6,10 +6,10 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from opsctl.cost.sheet import Quantity, Usd
+from opsctl.sheet import Quantity, Usd
 
 if TYPE_CHECKING:
-    from opsctl.cost.sheet import Cell, Sheet
+    from opsctl.sheet import Cell, Sheet
 
 
 def render(sheet: Sheet) -> str:
