@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pulumi
-import pulumi_aws as aws
+
+from infra.components.observability.alarm import Alarm
+from infra.components.observability.declared import Told, declare
+from infra.components.observability.metrics import SERVICE, Math, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from infra.config.edge_cloud import EdgeAlarms as Config
 
 PERIOD_S = 300
-SERVICE = "rag-platform"  # dimension `Service` of everything that the service counts
 FALLBACK_PERIODS = 3
 
 
@@ -27,6 +29,7 @@ class EdgeAlarmArgs:
     hosts: Sequence[str]
     config: Config
     alerts: Alerts
+    runbook: str
 
 
 class EdgeAlarms(pulumi.ComponentResource):
@@ -34,56 +37,36 @@ class EdgeAlarms(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EdgeAlarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rag-platform:component:EdgeAlarms", name, None, opts)
-        self._name, self._args = name, args
-        periods = -(-args.config.silent_minutes * 60 // PERIOD_S)
-        for host in args.hosts:
-            self._alarm(
-                f"heartbeat-{host}",
-                f"The edge {host} has not been heard of for {args.config.silent_minutes} minutes",
-                comparison_operator="LessThanThreshold",
-                threshold=1,
-                evaluation_periods=periods,
-                treat_missing_data="breaching",
-                namespace=args.namespace,
-                metric_name="heartbeat",
-                statistic="Sum",
-                period=PERIOD_S,
-                dimensions={"Service": SERVICE, "Host": host},
-            )
-        self._alarm(
-            "fallback",
-            f"More than {args.config.fallback_percent} % of the edges' answers come from the cloud",
-            comparison_operator="GreaterThanThreshold",
-            threshold=args.config.fallback_percent,
-            evaluation_periods=FALLBACK_PERIODS,
-            treat_missing_data="notBreaching",
-            metric_queries=self._share_of_the_cloud(),
-        )
+        declare(name, edge_alarms(args.namespace, args.hosts, args.config), Told(args.alerts, args.runbook), self)
         self.register_outputs({})
 
-    def _alarm(self, what: str, description: str, **more: Any) -> None:  # noqa: ANN401 - the provider's own arguments
-        aws.cloudwatch.MetricAlarm(
-            f"{self._name}-{what}",
-            alarm_description=description,
-            alarm_actions=[self._args.alerts.notices],
-            ok_actions=[self._args.alerts.notices],
-            opts=pulumi.ResourceOptions(parent=self),
-            **more,
-        )
 
-    def _share_of_the_cloud(self) -> list[dict[str, Any]]:
-        queries: list[dict[str, Any]] = [
-            {
-                "id": name,
-                "metric": {
-                    "namespace": self._args.namespace,
-                    "metric_name": name,
-                    "stat": "Sum",
-                    "period": PERIOD_S,
-                    "dimensions": {"Service": SERVICE},
-                },
-            }
-            for name in ("answers", "cloud_answers")
-        ]
-        share = {"id": "share", "expression": "100*cloud_answers/answers", "label": "cloud", "return_data": True}
-        return [*queries, share]
+def edge_alarms(namespace: str, hosts: Sequence[str], config: Config) -> tuple[Alarm, ...]:
+    """A heartbeat for each host, and the share of the cloud for all of them."""
+    periods = -(-config.silent_minutes * 60 // PERIOD_S)
+    silent = [
+        Alarm(
+            name=f"heartbeat-{host}",
+            entry="edge-silent",
+            severity="notices",
+            says=f"The edge {host} has not been heard of for {config.silent_minutes} minutes",
+            of=Metric(namespace, "heartbeat", {"Service": SERVICE, "Host": host}, "Sum", PERIOD_S),
+            threshold=1,
+            comparison="<",
+            periods=periods,
+            datapoints=periods,
+            missing="breaching",
+        )
+        for host in hosts
+    ]
+    of = {name: Metric(namespace, name, {"Service": SERVICE}, "Sum", PERIOD_S) for name in ("answers", "cloud_answers")}
+    share = Alarm(
+        name="fallback",
+        severity="notices",
+        says=f"More than {config.fallback_percent} % of the edges' answers come from the cloud",
+        of=Math("100*cloud_answers/answers", of, "cloud"),
+        threshold=config.fallback_percent,
+        periods=FALLBACK_PERIODS,
+        datapoints=FALLBACK_PERIODS,
+    )
+    return (*silent, share)

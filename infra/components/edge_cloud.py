@@ -74,7 +74,10 @@ class EdgeCloud(pulumi.ComponentResource):
         self.secrets = Vault(name, site, self._key_arn, self._credentials(), opts=self._child).arns
         may = [*self._bundles(), *self._fallback(), *self._own()]
         self.identity = EdgeIdentity(name, site, cfg.hybrid.edge.identity, may, opts=self._child)
-        EdgeAlarms(name, EdgeAlarmArgs(namespace(cfg), args.hosts, cfg.hybrid.alarms, alerts), opts=self._child)
+        watched = EdgeAlarmArgs(
+            namespace(cfg), args.hosts, cfg.hybrid.alarms, alerts, runbook=cfg.monitoring.runbook_url
+        )
+        EdgeAlarms(name, watched, opts=self._child)
         self.register_outputs({"roleArn": self.identity.role_arn})
 
     def _credentials(self) -> dict[str, pulumi.Input[str] | None]:

@@ -192,6 +192,11 @@ class Monitoring(Section):
     opik: bool = False
     opik_workspace: str | None = None
     otlp_endpoint: HttpUrl | None = None  # of an OpenTelemetry collector; absent: no traces
+    degraded_percent: Percent = 25  # of the answers may do without a stage
+    min_requests_per_hour: Count = 1
+    idle_hours: Annotated[int, Number, Field(ge=1, le=24)] = 6  # an alarm looks back a day at most
+    certificate_days: Count = 21
+    runbook_url: str = "docs/operations.md"  # alarms end with a link below it
     log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, 3653] = 365
 
 

@@ -13,6 +13,7 @@ REPOSITORY = "aws:ecr/repository:Repository"
 SECRET = "aws:secretsmanager/secret:Secret"  # noqa: S105 - a type token
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
 VOLUME = "aws:ebs/volume:Volume"
 INSTANCE = "aws:ec2/instance:Instance"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -55,10 +56,23 @@ def logs_kept_and_encrypted(group: Resource) -> Found:
         yield "isn't encrypted with the stack's key"
 
 
-def alarm_is_heard(alarm: Resource) -> Found:
-    """An alarm tells somebody."""
-    if not alarm.props.get("alarmActions") or alarm.props.get("actionsEnabled") is False:
-        yield "tells nobody"
+def alarm_has_runbook(alarm: Resource) -> Found:
+    """Whoever is woken is told what to do."""
+    if "#alarm-" not in str(alarm.props.get("alarmDescription")):
+        yield "links to no entry of the runbook"
+
+
+def alarms_are_heard(resources: Sequence[Resource]) -> Found:
+    """An alarm tells somebody, or is part of one that does."""
+    alarms = of_type(resources, ALARM, COMPOSITE)
+    heard = [
+        each for each in alarms if each.props.get("alarmActions") and each.props.get("actionsEnabled") is not False
+    ]
+    rules = " ".join(str(each.props.get("alarmRule", "")) for each in heard)
+    for alarm in alarms:
+        name = alarm.props.get("name")
+        if alarm not in heard and not (name and f'"{name}"' in rules):
+            yield f"{alarm.name}: tells nobody"
 
 
 def volume_encrypted(volume: Resource) -> Found:
@@ -160,7 +174,7 @@ RULES = (
     rule("images-own-key", images_have_own_key, "set encryptionConfigurations", REPOSITORY),
     rule("secret-own-key", secret_has_own_key, "set kmsKeyId", SECRET),
     rule("logs-kept-and-encrypted", logs_kept_and_encrypted, "set retentionInDays and kmsKeyId", LOG_GROUP),
-    rule("alarm-heard", alarm_is_heard, "set alarmActions", ALARM),
+    rule("alarm-runbook", alarm_has_runbook, "end its description with the entry's link", ALARM, COMPOSITE),
     rule("volume-encrypted", volume_encrypted, "set encrypted", VOLUME),
     rule("host-disk-encrypted", host_disk_encrypted, "set encrypted", INSTANCE, TEMPLATE),
     rule("metadata-by-token", metadata_by_token, "set httpTokens to required, the hop limit to 1", INSTANCE, TEMPLATE),
@@ -172,6 +186,7 @@ RULES = (
     rule("bucket-encrypted", bucket_encrypted, "set sseAlgorithm to aws:kms", ENCRYPTION),
 )
 STACK_RULES = (
+    stack_rule("alarm-heard", alarms_are_heard, "set alarmActions, or name it in a composite alarm"),
     stack_rule("deregistration-below-stop-timeout", deregistration_below_stop_timeout, "set deregistrationDelay to 30"),
     stack_rule("volumes-have-snapshots", data_volumes_have_snapshots, "tag the volume for a lifecycle policy"),
 )

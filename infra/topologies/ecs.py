@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from infra.components import api_keys, container, ecs_task, firewall, foundation
-from infra.components.alarms import AlarmArgs, ServiceAlarms
 from infra.components.cdn import CALLER_HEADER, Cdn, CdnArgs, edge_addresses
 from infra.components.ecs_cluster import ClusterArgs, EcsCluster
 from infra.components.ecs_service import EcsService, RolesArgs, ServiceArgs, TaskRoles
 from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerArgs
 from infra.components.model_access import invoke_statements
+from infra.components.observability.declared import Observability, ServiceAlarms
+from infra.components.observability.watched import ecs_copies, load_balancer, watched
 from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
 from infra.delivery import Cluster, Delivery, Endpoint, Logs, Promises, Release
@@ -52,6 +53,7 @@ class EcsTopology(pulumi.ComponentResource):
         self._cluster = self._make_cluster()
         alarms = self._alarms()
         self._service = self._workload(alarms) if cfg.service.image else None
+        self._watch()
         self.delivery = self._deliver()
         self.register_outputs({"url": self.delivery.url})
 
@@ -68,6 +70,7 @@ class EcsTopology(pulumi.ComponentResource):
             target_port=container.PORT,
         )
         front = LoadBalancer(self._name, base.site, args, opts=self._child)
+        self._certificate = args.certificate_arn
         if public:
             self._address(public, front)
         if cfg.access.waf:
@@ -165,10 +168,19 @@ class EcsTopology(pulumi.ComponentResource):
         return EcsCluster(self._name, base.site, args, opts=self._child)
 
     def _alarms(self) -> ServiceAlarms:
-        args = AlarmArgs(
-            self._front.arn_suffix, self._front.target_group_suffix, self._base.alerts, self._cfg.monitoring
+        front = load_balancer(self._front.arn_suffix, self._front.target_group_suffix)
+        return ServiceAlarms(self._name, front, self._base.alerts, self._cfg.monitoring, opts=self._child)
+
+    def _watch(self) -> None:
+        cfg, service, front = self._cfg, self._service, self._front
+        copies = ecs_copies(self._cluster.cluster, service.service, cfg.service.replicas.max) if service else None
+        seen = watched(
+            cfg,
+            load_balancer(front.arn_suffix, front.target_group_suffix),
+            copies=copies,
+            certificate_arn=self._certificate,
         )
-        return ServiceAlarms(self._name, args, opts=self._child)
+        Observability(self._name, seen, self._base.alerts, cfg.monitoring, opts=self._child)
 
     def _workload(self, alarms: ServiceAlarms) -> EcsService:
         cfg, base = self._cfg, self._base

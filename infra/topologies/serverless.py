@@ -20,6 +20,8 @@ from infra.components.function import Archive, Function, FunctionArgs, Image, Pl
 from infra.components.function_alarms import FunctionAlarmArgs, FunctionAlarms
 from infra.components.gradual_rollout import GradualRollout, GradualRolloutArgs
 from infra.components.model_access import invoke_statements
+from infra.components.observability.declared import Observability
+from infra.components.observability.watched import rest_api, watched
 from infra.components.rest_api import STAGE, RestApi, RestApiArgs
 from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
@@ -89,6 +91,9 @@ class ServerlessTopology(pulumi.ComponentResource):
             config=cfg.monitoring,
         )
         alarms = FunctionAlarms(self._name, args, opts=self._child)
+        certificate = self._public.certificate_arn if self._public else None
+        seen = watched(cfg, rest_api(api.name, STAGE), certificate_arn=certificate)
+        Observability(self._name, seen, base.alerts, cfg.monitoring, opts=self._child)
         if cfg.lambda_.rollout != "all-at-once":
             moved = base.site.arn("lambda", pulumi.Output.concat("function:", function.name))
             gradual = GradualRolloutArgs(cfg.lambda_.rollout, moved, alarms.names)

@@ -16,6 +16,7 @@ ALLOWANCES = {
     "egress.internet.gb": Decimal(100),
     "cloudwatch.alarm_month": Decimal(10),
     "cloudwatch.dashboard_month": Decimal(3),
+    "cloudwatch.metric_month": Decimal(10),
     "cloudwatch.logs.ingest_gb": Decimal(5),
     "lambda.request": Decimal(1_000_000),
     "lambda.x86.gb_second": Decimal(400_000),

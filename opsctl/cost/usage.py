@@ -71,6 +71,7 @@ class Figures(BaseModel):
     nat_base_gib_per_month: Figure
     service_log_kib_per_query: Figure
     access_log_kib_per_query: Figure
+    service_metrics: Figure
     firewall_log_kib_per_query: Figure
     flow_log_gib_per_month: Figure
     function_seconds_per_query: Figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Peaks
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 25_000, 60_000, 120_000)
 _BUCKETS_USD = (0, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+QUOTAS = ("requests", "tokens")
 BREAKER_STATES = ("closed", "open", "half-open")
 
 
@@ -59,13 +61,18 @@ class Metrics:
         in_flight.set_function(lambda: len(self._running))
         queue = Gauge("queue_depth", "Requests that wait for another's identical answer", registry=self.registry)
         queue.set_function(self._waiting)
+        self._peaks: Peaks[str] = Peaks()
+        self._open: set[str] = set()
+        self._left: dict[tuple[str, str], float] = {}
 
     def began(self, exchange: Exchange) -> None:
         """The request is in flight."""
         self._running.add(exchange)
+        self._peak("concurrent_requests", len(self._running))
 
     def ended(self, exchange: Exchange) -> None:
         """Count the request, and what its pipeline took and did without."""
+        self._peak("queue_depth", self._waiting())
         self._running.discard(exchange)
         trace = exchange.trace
         served_by = trace.served_by or self._served_by
@@ -87,10 +94,21 @@ class Metrics:
         """Show the state that the dependency's breaker is in now."""
         for known in BREAKER_STATES:
             self._breakers.labels(dependency, known).set(known == state)
+        (self._open.add if state == "open" else self._open.discard)(dependency)
 
     def quota(self, dependency: str, kind: str, remaining: float) -> None:
         """Show what OpenAI's last response to this client said is left of `kind`."""
         self._quota.labels(dependency, kind).set(remaining)
+        self._left[dependency, kind] = remaining
+
+    def levels(self) -> dict[str, float]:
+        """The most that was in flight and waited since the last call, and what is open and left now."""
+        self._peak("concurrent_requests", len(self._running))
+        self._peak("queue_depth", self._waiting())
+        peaks, self._peaks = dict(self._peaks), Peaks()
+        left = {kind: min(of) for kind in QUOTAS if (of := [n for (_, k), n in self._left.items() if k == kind])}
+        quotas = {f"openai_{kind}_remaining": count for kind, count in left.items()}
+        return {**peaks, "breakers_open": len(self._open), **quotas}
 
     def bundle(self, name: str, manifest: Manifest) -> None:
         """Show which bundle serves from now on."""
@@ -128,6 +146,9 @@ class Metrics:
             self._unpriced.inc()
         else:
             self._cost.observe(float(cost_usd))
+
+    def _peak(self, name: str, level: int) -> None:
+        self._peaks[name] = max(self._peaks[name], level)
 
     def _waiting(self) -> int:
         # A copy, since the metrics server reads in a thread of its own.

@@ -32,7 +32,13 @@ class Telemetry:
         self._traces: Traces | None = None
         self._emf: EmbeddedMetrics | None = None
         if settings.emf_namespace is not None:
-            self._emf = EmbeddedMetrics(settings.emf_namespace, release=settings.release, write=_print)
+            self._emf = EmbeddedMetrics(
+                settings.emf_namespace,
+                release=settings.release,
+                served_by=settings.served_by,
+                write=_print,
+                levels=self.metrics.levels,
+            )
         self._sinks: tuple[Sink, ...] = tuple(
             sink for sink in (self.metrics, AccessLog(), self._emf) if sink is not None
         )
@@ -54,11 +60,14 @@ class Telemetry:
 
     def watch(self, breakers: Breakers) -> None:
         """Count the calls that pass these breakers, and show their states."""
-        settings, metrics = self._settings, self.metrics
+        settings, metrics, emf = self._settings, self.metrics, self._emf
         backends = {"query-model": settings.query_model, "generator": settings.generator, "fallback": settings.fallback}
 
         def called(dependency: str, error: BaseException | None, seconds: float) -> None:
-            metrics.called(dependency, backends.get(dependency, dependency), outcome(error), seconds)
+            ended = outcome(error)
+            metrics.called(dependency, backends.get(dependency, dependency), ended, seconds)
+            if emf is not None:
+                emf.called(dependency, ended)
 
         breakers.on_call(called)
         breakers.on_change(metrics.breaker)

@@ -70,6 +70,7 @@ def test_first_phase_is_the_second_without_the_workload() -> None:
         "aws:ecs/taskDefinition:TaskDefinition",
         "aws:ecs/service:Service",
         "aws:appautoscaling/target:Target",
+        "aws:cloudwatch/compositeAlarm:CompositeAlarm",
         "aws:appautoscaling/policy:Policy",
         "aws:appautoscaling/scheduledAction:ScheduledAction",
         "aws:secretsmanager/secretVersion:SecretVersion",

@@ -200,6 +200,7 @@ BAD: dict[str, tuple[str, str, Break]] = {
     "iam-trust-bound": ("iam/role:Role", "prod-task", unbound("assumeRolePolicy")),
     "writers-bound": ("TopicPolicy", "prod-pager-policy", unbound("policy")),
     "alarm-heard": ("MetricAlarm", "prod-errors", put("alarmActions", [])),
+    "alarm-runbook": ("MetricAlarm", "prod-errors", put("alarmDescription", "Something is wrong")),
     "images-own-key": ("repository:Repository", "", put("encryptionConfigurations", None)),
     "host-disk-encrypted": ("ec2/instance:Instance", "qdrant-host", put("rootBlockDevice.encrypted", value=False)),
     "cache-fails-over": ("ReplicationGroup", "", put("automaticFailoverEnabled", value=False)),

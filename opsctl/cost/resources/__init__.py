@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable
 
 from infra.offline import Declared
 from opsctl.cost.components import Component, Situation
-from opsctl.cost.resources import compute, network, serverless, storage
+from opsctl.cost.resources import compute, monitoring, network, serverless, storage
 
 Pricer = Callable[[Declared, Situation], Iterable[Component]]
 
 PRICED: dict[str, Pricer] = {
     "aws:apigateway/restApi:RestApi": serverless.rest_api,
     "aws:autoscaling/group:Group": compute.instance_group,
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": monitoring.composite,
     "aws:cloudwatch/logGroup:LogGroup": storage.log_group,
-    "aws:cloudwatch/metricAlarm:MetricAlarm": storage.alarm,
+    "aws:cloudwatch/metricAlarm:MetricAlarm": monitoring.alarm,
     "aws:ebs/volume:Volume": storage.volume,
     "aws:ec2/eip:Eip": network.elastic_ip,
     "aws:ec2/instance:Instance": compute.instance,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from opsctl.cost.components import KIB_PER_GIB, Component, Situation, number
+from opsctl.cost.resources import monitoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +118,8 @@ def log_group(group: Declared, at: Situation) -> Iterator[Component]:
             kind="usage" if by_query else "fixed",
             assumption=because,
         )
+    if name.endswith("/service"):
+        yield from monitoring.metrics(group, at)
 
 
 def _log_figure(name: str) -> str:
@@ -129,21 +132,6 @@ def _log_figure(name: str) -> str:
     if name.endswith("/flow"):
         return "flow_log_gib_per_month"
     raise ValueError(f"who writes to {name} is not known")
-
-
-def alarm(watch: Declared, at: Situation) -> Iterator[Component]:
-    """An alarm is paid for each metric that it reads."""
-    del at
-    queries = watch.inputs.get("metricQueries") or ()
-    metrics = sum(1 for each in queries if "metric" in each) or 1
-    yield Component(
-        resource=watch.name,
-        part="monitoring",
-        name=f"alarm over {metrics} metric{'s' if metrics > 1 else ''}",
-        price_key="cloudwatch.alarm_month",
-        quantity=Decimal(metrics),
-        unit="alarm-month",
-    )
 
 
 def secret(credential: Declared, at: Situation) -> Iterator[Component]:

@@ -1,0 +1,137 @@
+"""Spells alarms as resources: the ones a deployment is taken back on, and the standing ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.components.observability.alarm import COMPARISONS, Alarm, Composite, described
+from infra.components.observability.alarms import deployment_alarms, standing_alarms
+from infra.components.observability.metrics import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infra.components.alerts import Alerts
+    from infra.components.observability.watched import Front, Watched
+    from infra.config.workload import Monitoring
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who hears of an alarm, and where it says what to do."""
+
+    alerts: Alerts
+    runbook: str
+
+    def topic(self, alarm: Alarm | Composite) -> list[pulumi.Input[str]]:
+        """The topic of its severity; a part of another alarm tells nobody."""
+        topics = {"pager": [self.alerts.pager], "notices": [self.alerts.notices]}
+        return list(topics.get(alarm.severity, []))
+
+
+class ServiceAlarms(pulumi.ComponentResource):
+    """5xx share, p95 latency, unhealthy copies. `names` are the ones that roll a deployment back."""
+
+    names: list[pulumi.Output[str]]
+
+    def __init__(
+        self, name: str, front: Front, alerts: Alerts, config: Monitoring, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("rag-platform:component:ServiceAlarms", name, None, opts)
+        made = declare(name, deployment_alarms(front, config), Told(alerts, config.runbook_url), self)
+        self.names = [alarm.name for alarm in made.values()]
+        self.register_outputs({"names": self.names})
+
+
+class Observability(pulumi.ComponentResource):
+    """Everything else that watches a stack; declared once its workload is."""
+
+    def __init__(
+        self,
+        name: str,
+        watched: Watched,
+        alerts: Alerts,
+        config: Monitoring,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("rag-platform:component:Observability", name, None, opts)
+        declare(name, standing_alarms(watched, config), Told(alerts, config.runbook_url), self)
+        self.register_outputs({})
+
+
+def declare(
+    name: str, alarms: Sequence[Alarm | Composite], told: Told, parent: pulumi.Resource
+) -> dict[str, aws.cloudwatch.MetricAlarm]:
+    """The alarms as resources, the plain ones by name; a composite comes after its parts."""
+    made: dict[str, aws.cloudwatch.MetricAlarm] = {}
+    for alarm in alarms:
+        if isinstance(alarm, Composite):
+            after = [made[part] for part in alarm.parts]
+            aws.cloudwatch.CompositeAlarm(
+                f"{name}-{alarm.name}",
+                alarm_name=f"{name}-{alarm.name}",
+                alarm_rule=_rule(name, alarm),
+                opts=pulumi.ResourceOptions(parent=parent, depends_on=after),
+                **_told(alarm, told),
+            )
+            continue
+        made[alarm.name] = aws.cloudwatch.MetricAlarm(
+            f"{name}-{alarm.name}",
+            # a part is named by the rule of its composite, which a preview can then read
+            name=f"{name}-{alarm.name}" if alarm.severity == "part" else None,
+            comparison_operator=COMPARISONS[alarm.comparison],
+            threshold=alarm.threshold,
+            evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.datapoints,
+            treat_missing_data=alarm.missing,
+            opts=pulumi.ResourceOptions(parent=parent),
+            **_told(alarm, told),
+            **_source(alarm),
+        )
+    return made
+
+
+def _rule(name: str, alarm: Composite) -> str:
+    word = " OR " if alarm.when == "any" else " AND "
+    return word.join(f'ALARM("{name}-{part}")' for part in alarm.parts)
+
+
+def _told(alarm: Alarm | Composite, told: Told) -> dict[str, Any]:
+    topics = told.topic(alarm) or None
+    return {"alarm_description": described(alarm, told.runbook), "alarm_actions": topics, "ok_actions": topics}
+
+
+def _source(alarm: Alarm) -> dict[str, Any]:
+    of = alarm.of
+    if isinstance(of, Metric):
+        percentile = of.stat.startswith("p")
+        return {
+            "namespace": of.namespace,
+            "metric_name": of.name,
+            "dimensions": dict(of.dimensions),
+            "period": of.period_s,
+            "extended_statistic" if percentile else "statistic": of.stat,
+        }
+    queries: list[dict[str, Any]] = [
+        {
+            "id": key,
+            "metric": {
+                "namespace": metric.namespace,
+                "metric_name": metric.name,
+                "stat": metric.stat,
+                "period": metric.period_s,
+                "dimensions": dict(metric.dimensions),
+            },
+        }
+        for key, metric in of.of.items()
+    ]
+    return {
+        "metric_queries": [
+            *queries,
+            {"id": "result", "expression": of.expression, "label": of.label, "return_data": True},
+        ]
+    }

@@ -1,0 +1,203 @@
+"""No alarm refers to a metric that nothing emits, none is without a runbook entry, and none tells nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import yaml
+
+from infra import offline
+from infra.components.edge_alarms import edge_alarms
+from infra.components.function_alarms import FunctionAlarmArgs, function_alarms
+from infra.components.observability.alarm import Alarm, Composite, anchor
+from infra.components.observability.alarms import deployment_alarms, standing_alarms
+from infra.components.observability.metrics import SERVICE, VARIANT, own
+from infra.components.observability.watched import Copies, Watched, load_balancer, rest_api, service_alone
+from infra.config.edge_cloud import EdgeAlarms
+from infra.config.workload import Monitoring
+from opsctl.endpoint import names
+from service.telemetry import emf
+from tests.infra import test_edge_cloud, test_lambda_resources
+from tests.infra.cloud_cases import GOLDEN, ROOT, config
+from tests.infra.test_ecs_resources import CASES
+
+if TYPE_CHECKING:
+    from infra.components.alerts import Alerts
+
+EMITTED = json.loads((GOLDEN / "emitted.json").read_text())["emf"]
+AWS = yaml.safe_load((ROOT / "tests" / "data" / "aws_metrics.yaml").read_text())
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
+CONFIG = Monitoring()
+Named = tuple[str, frozenset[str], str]  # namespace, names of the dimensions, name
+# what an edge pushes by itself, besides what the service writes
+EDGE = {
+    ("service", frozenset({"Service", "Host"}), "heartbeat"),
+    ("service", frozenset({"Service"}), "answers"),
+    ("service", frozenset({"Service"}), "cloud_answers"),
+}
+ECS = ("dev", "dev-first-phase", "prod", "prod-openai", "prod-llamacpp", "prod-self-hosted", "prod-cdn")
+
+
+def everything(**more: Any) -> Watched:
+    """A stack that has whatever can be watched."""
+    space = "rag-platform/s"
+    known: dict[str, Any] = {
+        "namespace": space,
+        "front": load_balancer("app/lb/1", "targetgroup/t/1"),
+        "serves": True,
+        "generator": "sagemaker",
+        "copies": Copies(running=own(space, "processes"), wanted=own(space, "processes"), most=4),
+        "endpoint": "twin",
+        "asks_openai": True,
+        "certificate_arn": "arn:aws:acm:eu-north-1:111122223333:certificate/c",
+    }
+    return Watched(**known | more)
+
+
+def alarms(watched: Watched | None = None) -> tuple[Alarm | Composite, ...]:
+    watched = watched or everything()
+    guide = deployment_alarms(watched.front, CONFIG)
+    return (*guide, *standing_alarms(watched, CONFIG), *edge_alarms(watched.namespace, ["local"], EdgeAlarms()))
+
+
+def of_function() -> list[Alarm]:
+    """What a function has besides."""
+    args = FunctionAlarmArgs(
+        api="api", stage="live", function="f", alias="live", reserved=10, alerts=cast("Alerts", None), config=CONFIG
+    )
+    return [each for each in function_alarms(args) if each.name not in {"errors", "latency"}]
+
+
+def known() -> set[Named]:
+    """What the service emits and what AWS publishes; the service's namespace is `service`."""
+    own_ones = {("service", frozenset(each["dimensions"]), name) for each in EMITTED for name in each["names"]}
+    published = {
+        (space, frozenset(group["dimensions"]), name)
+        for space, page in AWS.items()
+        for group in page["groups"]
+        for name in group["names"]
+    }
+    return own_ones | published | EDGE
+
+
+def referred(alarm: offline.Declared) -> Iterator[Named]:
+    inputs = alarm.inputs
+    plain = [inputs] if "metricName" in inputs else []
+    for each in [*plain, *(query["metric"] for query in inputs.get("metricQueries", ()) if "metric" in query)]:
+        space = "service" if each["namespace"].startswith("rag-platform/") else each["namespace"]
+        if space == "service":
+            assert each["dimensions"]["Service"] == SERVICE == emf.SERVICE
+        yield (space, frozenset(each["dimensions"]), each["metricName"])
+
+
+@pytest.fixture(scope="module")
+def programs() -> dict[str, offline.Program]:
+    made = {case: offline.declare(config(stack, more)) for case, (stack, more) in CASES.items() if case in ECS}
+    made["lambda"] = test_lambda_resources.declared(*test_lambda_resources.CASES["prod"])
+    made["hybrid"] = test_edge_cloud.hybrid()
+    return made
+
+
+def test_no_alarm_refers_to_a_metric_that_nothing_emits(programs: dict[str, offline.Program]) -> None:
+    found = {named for made in programs.values() for alarm in made.of("MetricAlarm") for named in referred(alarm)}
+    assert len(found) > 10
+    assert found - known() == set()
+
+
+def test_a_service_that_no_longer_emits_a_metric_fails_the_test_above(programs: dict[str, offline.Program]) -> None:
+    found = {named for made in programs.values() for alarm in made.of("MetricAlarm") for named in referred(alarm)}
+    assert found - {named for named in known() if named[2] != "refused"} == {
+        ("service", frozenset({"Service"}), "refused")
+    }
+
+
+def test_the_endpoints_dimensions_are_the_ones_that_opsctl_deploys_with() -> None:
+    assert VARIANT == names.VARIANT
+
+
+def test_every_alarm_says_where_to_read_on_and_somebody_hears_it(programs: dict[str, offline.Program]) -> None:
+    for made in programs.values():
+        plain, composites = made.of("MetricAlarm"), made.of("CompositeAlarm")
+        rules = " ".join(each.inputs["alarmRule"] for each in composites)
+        for alarm in (*plain, *composites):
+            said = re.search(r"What to do: docs/operations.md#([a-z0-9-]+)$", alarm.inputs["alarmDescription"])
+            assert said, alarm.name
+            assert said.group(1) in headings()
+            told = alarm.inputs.get("alarmActions")
+            assert told == alarm.inputs.get("okActions")
+            assert told or f'"{alarm.name}"' in rules, alarm.name
+
+
+def headings() -> set[str]:
+    """Anchors of the runbook's entries, as GitHub makes them of headings."""
+    found = re.findall(r"^#+ (Alarm: .*)$", RUNBOOK, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-") for each in found}
+
+
+def test_every_alarm_has_its_runbook_entry_and_every_entry_its_alarm() -> None:
+    assert headings() == {anchor(each) for each in (*alarms(), *of_function())}
+
+
+def test_names_of_alarms_are_unique() -> None:
+    listed = [each.name for each in alarms()]
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize(
+    ("front", "threshold"),
+    [
+        (load_balancer("app/lb/1", "targetgroup/t/1"), 10),
+        (rest_api("api", "live"), 10_000),
+        (service_alone("rag-platform/s"), 10_000),
+    ],
+)
+def test_the_guides_latency_is_in_the_unit_of_each_platform(front: Any, threshold: float) -> None:
+    (latency,) = [each for each in deployment_alarms(front, CONFIG) if each.name == "latency"]
+    assert latency.threshold == threshold
+    assert {each.name for each in deployment_alarms(front, CONFIG)} >= {"errors", "latency"}
+
+
+def test_the_first_phase_of_a_stack_has_the_deployments_alarms_alone() -> None:
+    assert standing_alarms(everything(serves=False), CONFIG) == ()
+
+
+def test_an_endpoint_that_scales_to_zero_is_never_called_idle() -> None:
+    listed = {each.name for each in alarms(everything(component="twin-main"))}
+    assert "endpoint-idle" not in listed
+    assert "endpoint-down" in listed
+
+
+def test_without_an_endpoint_the_models_failures_page_by_themselves() -> None:
+    (failing,) = [
+        each for each in alarms(everything(endpoint=None, generator="openai")) if each.name == "generator-failing"
+    ]
+    assert failing.severity == "pager"
+
+
+def test_the_alarms_that_a_deployment_is_taken_back_on_are_the_ones_that_ecs_gets(
+    programs: dict[str, offline.Program],
+) -> None:
+    made = programs["prod"]
+    given = made.one("ecs/service:Service").inputs["alarms"]
+    assert (given["enable"], given["rollback"]) == (True, True)
+    blocking = {each.name for each in alarms() if isinstance(each, Alarm) and each.blocks}
+    assert {name.removeprefix("rag-platform-prod-") for name in given["alarmNames"]} == blocking
+
+
+def test_a_link_to_the_runbook_can_be_a_page_of_your_own() -> None:
+    address = "https://runbook.example.com/operations"
+    stack, more = CASES["prod"]
+    made = offline.declare(config(stack, {**more, "monitoring": {"runbookUrl": address}}))
+    assert all(f"{address}#alarm-" in each.inputs["alarmDescription"] for each in made.of("MetricAlarm"))
+
+
+def test_the_price_of_the_services_metrics_counts_what_it_emits() -> None:
+    """Three routes that are asked and five dependencies; `opsctl/cost/usage` says so in words."""
+    names = {tuple(each["dimensions"]): len(each["names"]) for each in EMITTED}
+    counted = names["Service",] + 3 * names["Service", "Route"] + 5 * names["Service", "Dependency"]
+    figures = yaml.safe_load((ROOT / "opsctl" / "cost" / "usage" / "expected.yaml").read_text())["figures"]
+    assert int(figures["service_metrics"]["value"]) == counted
