@@ -14,6 +14,7 @@ ACTIVATE := . tools/activate.sh
 READY := .venv/.ready
 CLOUDLAB ?= ../shared/cloudlab/run
 CHECKOV := .tools/checkov/.ready
+KUBE_SCORE := .tools/bin/kube-score
 LAB := CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan $(CLOUDLAB)
 
 .PHONY: help
@@ -61,7 +62,7 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/torch --ignore=tests/sagemaker --cov
+	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/scans --ignore=tests/torch --ignore=tests/sagemaker --cov
 
 .PHONY: fuzz
 fuzz: $(READY) ## five minutes of random requests against the served contract
@@ -116,6 +117,17 @@ endpoint-matrix: tools ## kills, faults and rivals at every mutating call of dep
 .PHONY: scan
 scan: tools $(CHECKOV) ## checkov over the exported plan of the stack prod
 	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e/test_ecs_prod.py -k scan -v'
+
+.PHONY: scan-manifests
+scan-manifests: $(CHECKOV) $(KUBE_SCORE) ## kubernetes-validate, checkov and kube-score over the rendered Kubernetes objects
+	@$(ACTIVATE) && CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov KUBE_SCORE=$(CURDIR)/$(KUBE_SCORE) pytest tests/scans -v
+
+.PHONY: manifests
+manifests: $(READY) ## the Kubernetes objects of STACK=prod as YAML in dist/manifests, for GitOps; no secrets
+	@.venv/bin/python -m infra.manifests Pulumi.$(if $(filter local,$(STACK)),prod,$(STACK)).yaml dist/manifests
+
+$(KUBE_SCORE): tools/kube-score/go.mod tools/kube-score/go.sum | $(READY)
+	@$(ACTIVATE) && python tools/install.py kube-score
 
 $(CHECKOV): requirements/checkov.txt | $(READY)
 	@test -x .tools/checkov/bin/python || $(PYTHON) -m venv .tools/checkov

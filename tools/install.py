@@ -1,7 +1,8 @@
 """Put a Pulumi CLI of at least 3.200 with its Python language host where `tools/activate.sh` finds it.
 
 In this order: the one on PATH, the one already under .tools, Pulumi's own installer, a build from the pinned Go modules
-beside this file. Needs the virtual environment for the installer and Go 1.24+ for the build.
+beside this file. Needs the virtual environment for the installer and Go 1.24+ for the build. With a name of SCANNERS
+it builds that instead.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SCRIPTS = (
     "python/dist/pulumi-analyzer-policy-python",
 )
 SDK = "github.com/pulumi/pulumi/sdk/v3"
+# What else is built, by the folder that pins it: nothing of it can be had but from its Go module.
+SCANNERS = {"kube-score": "github.com/zegl/kube-score/cmd/kube-score"}
 
 
 def version_of(text: str) -> tuple[int, ...]:
@@ -65,19 +68,37 @@ def install() -> str:
     return f"pulumi {command.version} installed at {BIN}"
 
 
+def scanner(name: str) -> str:
+    """Build a scanner; returns one line that says which.
+
+    Raises:
+        SystemExit: Go is missing or failed; the message says what to do.
+    """
+    go = _compiler(f"no Go >= 1.24 to build {name}: install it (https://go.dev/dl/), then run this again")
+    say(f"building {name}")
+    _go([go, "build", "-o", str(BIN / name), SCANNERS[name]], TOOLS / name)
+    return f"{name} built at {BIN}"
+
+
+def _compiler(missing: str) -> str:
+    """Go, and the folder for what it builds."""
+    go = shutil.which("go")
+    if go is None or version_of(_output([go, "version"])) < LEAST_GO:
+        sys.exit(missing)
+    BIN.mkdir(parents=True, exist_ok=True)
+    return go
+
+
 def build() -> None:
     """Build the CLI and its Python language host; the sums of every module are in go.sum.
 
     Raises:
         SystemExit: Go is missing or failed; the message says what to do.
     """
-    go = shutil.which("go")
-    if go is None or version_of(_output([go, "version"])) < LEAST_GO:
-        sys.exit(
-            "no Pulumi CLI >= 3.200 and no Go >= 1.24 to build one: install Pulumi "
-            "(https://www.pulumi.com/docs/install/) or Go (https://go.dev/dl/), then run `make tools` again"
-        )
-    BIN.mkdir(parents=True, exist_ok=True)
+    go = _compiler(
+        "no Pulumi CLI >= 3.200 and no Go >= 1.24 to build one: install Pulumi "
+        "(https://www.pulumi.com/docs/install/) or Go (https://go.dev/dl/), then run `make tools` again"
+    )
     for module, package in (
         ("pulumi-language-python", f"{SDK}/python/cmd/pulumi-language-python"),
         ("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"),
@@ -109,8 +130,8 @@ def _go(command: Sequence[str], module: Path) -> str:
     if done.returncode:
         sys.exit(
             f"`go {command[1]}` of {module.name} ended with code {done.returncode}, its reason is above: check that "
-            "the addresses in `go env GOPROXY` can be reached and the disk has 2 GB free, then run `make tools` again, "
-            "or install Pulumi (https://www.pulumi.com/docs/install/)"
+            "the addresses in `go env GOPROXY` can be reached and the disk has 2 GB free, then run `make tools` again"
+            f"{', or install Pulumi (https://www.pulumi.com/docs/install/)' if module.name not in SCANNERS else ''}"
         )
     return done.stdout.strip()
 
@@ -122,4 +143,4 @@ def _output(command: Sequence[str], cwd: Path | None = None) -> str:
 
 
 if __name__ == "__main__":
-    say(install())
+    say(scanner(sys.argv[1]) if len(sys.argv) > 1 else install())

@@ -122,7 +122,7 @@ class DataStores(pulumi.ComponentResource):
         """A store on one instance."""
         spec, token, group = store_scripts.STORES[kind], self._token(kind), self._group(kind)
         (host,) = self._hosts(kind, size, group, self._profile(kind, token), count=1)
-        host.start(spec.script(self._site.region, token.arn), after=None)
+        host.start(spec.script(self._site.region, token.arn, size.image), after=None)
         return RunningStore(kind, group, host.address, spec.port, token.value)
 
     def _qdrant(self, size: VectorStore) -> RunningStore:
@@ -132,7 +132,7 @@ class DataStores(pulumi.ComponentResource):
         first, started = hosts[0], None
         for host in hosts:
             joins = store_scripts.peer_command(host.address, None if host is first else first.address)
-            script = spec.script(self._site.region, token.arn, store_scripts.cluster_options(size), joins)
+            script = spec.script(self._site.region, token.arn, size.image, store_scripts.cluster_options(size), joins)
             started = host.start(script, after=started)
         if len(hosts) == 1:
             return RunningStore("qdrant", group, first.address, spec.port, token.value)

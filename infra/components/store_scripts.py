@@ -63,9 +63,17 @@ class StoreSpec:
     peer_port: int | None = None
 
     def script(
-        self, region: str, secret_arn: pulumi.Input[str], options: str = "", command: pulumi.Input[str] = ""
+        self,
+        region: str,
+        secret_arn: pulumi.Input[str],
+        image: str | None,
+        options: str = "",
+        command: pulumi.Input[str] = "",
     ) -> pulumi.Output[str]:
-        """The user data of an instance; it names the secret and never holds it. `options` and `command` are added."""
+        """The user data of an instance; it names the secret and never holds it.
+
+        `image` takes the place of the vendor's; `options` and `command` are added.
+        """
         ports = [port for port in (self.port, self.peer_port) if port is not None]
         return pulumi.Output.format(
             BOOT,
@@ -75,7 +83,7 @@ class StoreSpec:
             ports=" ".join(f"-p {port}:{port}" for port in ports),
             path=self.path,
             options=f"{self.options} {options}".strip(),
-            image=self.image,
+            image=image or self.image,
             command=pulumi.Output.concat(self.command, command),
         )
 

@@ -121,6 +121,7 @@ class Store(Section):
 
     instance_type: NodeType = "t3.medium"
     disk_gib: GiB = Field(50, alias="diskGiB")
+    image: ImageRef | None = None  # absent: the vendor's, by version: infra.components.store_scripts
 
 
 class SmallStore(Store):

@@ -27,8 +27,8 @@ class Waiver:
         return check == self.check and fnmatch.fnmatch(resource, self.resource)
 
 
-def waivers() -> list[Waiver]:
-    return [Waiver(**{key: str(value) for key, value in each.items()}) for each in yaml.safe_load(WAIVERS.read_text())]
+def waivers(file: Path = WAIVERS) -> list[Waiver]:
+    return [Waiver(**{key: str(value) for key, value in each.items()}) for each in yaml.safe_load(file.read_text())]
 
 
 def findings(checkov: str, plan: Path) -> list[tuple[str, str]]:

@@ -20,6 +20,19 @@ from tests.infra.cloud_cases import config, second_phase
 SECRET = "arn:aws:secretsmanager:eu-north-1:111122223333:secret:rag/openaiApiKey-a"
 FIREWALL = "arn:aws:wafv2:eu-north-1:111122223333:regional/webacl/rag/1"
 CERTIFICATE = "arn:aws:acm:eu-north-1:111122223333:certificate/1"
+STORES = {
+    "retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 3, "replicas": 2, "shards": 2}},
+    "documents": {"mongo": "self-hosted"},
+    "cache": {"redis": "self-hosted"},
+}
+SIDECAR = {
+    "service": {"cpu": 4, "memoryGiB": 8},
+    "generation": {
+        "provider": "llamacpp",
+        "model": "/models/small.gguf",
+        "llamacpp": {"image": "registry.example.com/llama@sha256:" + "2" * 64},
+    },
+}
 
 
 def eks(stack: str, **more: Any) -> StackConfig:

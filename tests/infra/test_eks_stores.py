@@ -7,13 +7,8 @@ import pytest
 import yaml
 
 from infra import offline
-from tests.infra.kube_cases import eks, workload
+from tests.infra.kube_cases import STORES, eks, workload
 
-STORES = {
-    "retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 3, "replicas": 2, "shards": 2}},
-    "documents": {"mongo": "self-hosted"},
-    "cache": {"redis": "self-hosted"},
-}
 KINDS = ("qdrant", "mongo", "redis")
 
 

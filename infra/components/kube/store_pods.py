@@ -99,7 +99,7 @@ def placed(cfg: StackConfig, site: Site, kind: str, namespace: pulumi.Input[str]
         pods=pods_of(cfg, kind),
         size=size_of(cfg, kind),
         disk_gib=sizes[kind].disk_gib,
-        image=store_scripts.STORES[kind].image,
+        image=sizes[kind].image or store_scripts.STORES[kind].image,
         environment=store_scripts.cluster_settings(cfg.retrieval.self_hosted) if kind == "qdrant" else {},
         shared=shared(site),
         keep=site.protect,
