@@ -88,7 +88,7 @@ class _Answers(pulumi.runtime.Mocks):
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         service = args.typ.split(":")[1].split("/")[0] if ":" in args.typ else args.typ
         made = {"arn": f"arn:aws:{service}:{self.region}:{ACCOUNT}:{args.name}", "name": args.name}
-        return f"{args.name}-id", {**made, **_computed(args, self.region), **args.inputs}
+        return f"{args.name}-id", {**made, **args.inputs, **_computed(args, self.region)}
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         known: dict[str, dict[str, Any]] = {
@@ -99,6 +99,8 @@ class _Answers(pulumi.runtime.Mocks):
                 "id": self.region,
             },
             "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"id": "pl-0cdn"},
+            "aws:eks/getAddonVersion:getAddonVersion": {"version": "v1.0.0-eksbuild.1", "id": "addon", **args.args},
+            "aws:lb/getHostedZoneId:getHostedZoneId": {"id": "Z0LB", "region": self.region},
             "aws:ssm/getParameter:getParameter": {"value": "ami-00000000000000000", **args.args},
             "aws:route53/getZone:getZone": {"zoneId": "Z00000000000000000000", "id": "Z0", **args.args},
         }
@@ -137,6 +139,12 @@ def _computed(args: MockResourceArgs, region: str) -> dict[str, Any]:
             "version": "1",
             "qualifiedArn": f"arn:aws:lambda:{region}:{ACCOUNT}:function:{args.name}:1",
         },
+        "aws:eks/cluster:Cluster": {
+            "endpoint": f"https://0123456789ABCDEF.{region}.eks.amazonaws.com",
+            "certificateAuthority": {"data": "LS0t"},
+            "vpcConfig": {**(args.inputs.get("vpcConfig") or {}), "clusterSecurityGroupId": f"{args.name}-group"},
+        },
+        "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
         "aws:elasticache/replicationGroup:ReplicationGroup": {"primaryEndpointAddress": f"{args.name}.cache"},
         "aws:ec2/networkInterface:NetworkInterface": {"privateIp": made_up_address(args.name)},
         "aws:kms/key:Key": {"keyId": f"{args.name}-id"},

@@ -45,6 +45,19 @@ def connect(
         to_port=port,
         opts=child,
     )
+    let_in(name, source=source, target=target, port=port, description=description, parent=parent)
+
+
+def let_in(
+    name: str,
+    *,
+    source: pulumi.Input[str],
+    target: pulumi.Input[str],
+    port: int,
+    description: str,
+    parent: pulumi.Resource,
+) -> None:
+    """The target's half of a connection, where the source may connect to anything anyway."""
     aws.vpc.SecurityGroupIngressRule(
         f"{name}-in",
         security_group_id=target,
@@ -53,7 +66,7 @@ def connect(
         ip_protocol="tcp",
         from_port=port,
         to_port=port,
-        opts=child,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
 
 

@@ -80,7 +80,7 @@ class Foundation(pulumi.ComponentResource):
         where: Site,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        stores: Callable[[Foundation], Stores] | None = None,
+        stores: Callable[[Foundation], Stores | None] | None = None,
     ) -> None:
         """`stores` builds the self-hosted stores from key and network; without it they run on instances."""
         super().__init__("rag-platform:component:Foundation", name, None, opts)

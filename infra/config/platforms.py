@@ -16,6 +16,7 @@ from infra.config.values import (
     NodeType,
     Number,
     Port,
+    PrincipalArn,
     PrivateCidr,
     Section,
 )
@@ -77,6 +78,8 @@ class Nodes(Section):
     instance_type: NodeType = "t3.medium"
     min: Count = 3
     max: Count | None = None
+    capacity: Literal["on-demand", "spot"] = "on-demand"
+    disk_gib: Annotated[int, Number, Field(ge=20, le=16384)] = Field(40, alias="diskGiB")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -97,6 +100,7 @@ class Eks(Section):
     stores: StoreResources = StoreResources()  # self-hosted Qdrant, MongoDB and Valkey
     service_cidr: Cidr = "172.20.0.0/16"
     endpoint_public_cidrs: tuple[Cidr, ...] = ()  # empty: the API server is private
+    admins: tuple[PrincipalArn, ...] = ()  # IAM roles and users; whoever builds the stack is one already
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

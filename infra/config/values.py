@@ -86,6 +86,13 @@ TrustAnchor = Annotated[
 ]
 SourceProfile = Annotated[str, _text(r"[A-Za-z0-9_.-]{1,64}", "a profile's name, Ec2InstanceMetadata or EcsContainer")]
 Name = Annotated[str, _text(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62})", "a name of letters, digits and hyphens, at most 63")]
+PrincipalArn = Annotated[
+    str,
+    _text(
+        r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+",
+        "an IAM role or user such as arn:aws:iam::111122223333:role/platform",
+    ),
+]
 Collection = Annotated[str, _text(r"[A-Za-z0-9_-]{1,64}", "a collection name of letters, digits, _ and -")]
 ImageRef = Annotated[
     str,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TOPOLOGIES: Mapping[str, str] = {
     "ecs": "infra.topologies.ecs:EcsTopology",
+    "eks": "infra.topologies.eks:EksTopology",
     "lambda": "infra.topologies.serverless:ServerlessTopology",
     "hybrid": "infra.topologies.hybrid:HybridTopology",
 }

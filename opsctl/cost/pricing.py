@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra import offline, topologies
+from infra import offline
 from infra.errors import ConfigErrors
 from infra.offline import Program
 from opsctl.cost import catalog
@@ -44,14 +44,10 @@ class Pricing:
         """The stack with changes of its config; runs the program.
 
         Raises:
-            NotUsable: the config is wrong then, or its topology is not built yet.
+            NotUsable: the config is wrong then.
         """
         wanted = changed(self.tree, changes or {})
         cfg = stack_config(wanted, stack=self.stack)
-        if cfg.topology not in topologies.TOPOLOGIES:
-            raise NotUsable(
-                f"topology {cfg.topology} is not built yet", next_step=f"there are {', '.join(topologies.TOPOLOGIES)}"
-            )
         if self.preview is not None and wanted == self.tree:
             return Situation(cfg, self.preview, self.usage)
         try:

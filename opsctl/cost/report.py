@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from opsctl.cost import allowances, outside
-from opsctl.cost.resources import FREE, PRICED, UNSUPPORTED
+from opsctl.cost.resources import FREE, PRICED, UNSUPPORTED, kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +119,7 @@ def report(at: Situation, catalog: Catalog, *, today: dt.date, free_tier: bool =
         totals=_totals(lines, at.queries),
         incomplete=(*unknown, *(f"no price of {key} in {catalog.region}" for key in unpriced)),
         not_included=(*NOT_INCLUDED, *(EDGE_ONLY if at.cfg.topology == "hybrid" else ())),
-        warnings=tuple(warnings(_used(lines), today)),
+        warnings=(*warnings(_used(lines), today), *kubernetes.warnings(at, today)),
     )
 
 

@@ -77,6 +77,8 @@ class Figures(BaseModel):
     function_seconds_per_query: Figure
     cold_starts_per_month: Figure
     snapshots: Figure
+    control_plane_log_gib_per_month: Figure
+    node_log_gib_per_month: Figure
     peak_to_average_ratio: Figure
     scheduled_hours_per_month: Figure
     active_hours_per_month: Figure

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from infra.offline import Declared
 from opsctl.cost.components import Component, Situation
-from opsctl.cost.resources import compute, monitoring, network, serverless, storage
+from opsctl.cost.resources import compute, kubernetes, monitoring, network, serverless, storage
 
 Pricer = Callable[[Declared, Situation], Iterable[Component]]
 
@@ -26,6 +26,8 @@ PRICED: dict[str, Pricer] = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": network.endpoint,
     "aws:ecr/repository:Repository": storage.images,
     "aws:ecs/service:Service": compute.ecs_service,
+    "aws:eks/cluster:Cluster": kubernetes.control_plane,
+    "aws:eks/nodeGroup:NodeGroup": kubernetes.nodes,
     "aws:elasticache/replicationGroup:ReplicationGroup": storage.cache_nodes,
     "aws:kms/key:Key": storage.key,
     "aws:lambda/function:Function": serverless.function,
@@ -34,6 +36,8 @@ PRICED: dict[str, Pricer] = {
     "aws:s3/bucket:Bucket": storage.bucket,
     "aws:secretsmanager/secret:Secret": storage.secret,
     "aws:wafv2/webAcl:WebAcl": network.web_acl,
+    "kubernetes:apps/v1:StatefulSet": kubernetes.stateful_set,
+    "kubernetes:networking.k8s.io/v1:Ingress": kubernetes.ingress,
 }
 
 UNSUPPORTED: dict[str, str] = {
@@ -77,6 +81,10 @@ FREE = frozenset(
         "aws:ecs/cluster:Cluster",  # what Container Insights writes is in "not included"
         "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
         "aws:ecs/taskDefinition:TaskDefinition",
+        "aws:eks/accessEntry:AccessEntry",
+        "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        "aws:eks/addon:Addon",  # their pods run on the nodes; what CloudWatch's reports is in "not included"
+        "aws:eks/podIdentityAssociation:PodIdentityAssociation",
         "aws:elasticache/subnetGroup:SubnetGroup",
         "aws:iam/instanceProfile:InstanceProfile",
         "aws:iam/role:Role",
@@ -108,6 +116,24 @@ FREE = frozenset(
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
         "aws:wafv2/webAclAssociation:WebAclAssociation",
         "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration",
+        # what runs in a cluster is paid as its nodes
+        "kubernetes:apps/v1:Deployment",
+        "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",
+        "kubernetes:batch/v1:CronJob",
+        "kubernetes:core/v1:ConfigMap",
+        "kubernetes:core/v1:LimitRange",
+        "kubernetes:core/v1:Namespace",
+        "kubernetes:core/v1:ResourceQuota",
+        "kubernetes:core/v1:Secret",
+        "kubernetes:core/v1:Service",  # inside the cluster
+        "kubernetes:core/v1:ServiceAccount",
+        "kubernetes:eks.amazonaws.com/v1:IngressClassParams",
+        "kubernetes:helm.sh/v3:Release",
+        "kubernetes:networking.k8s.io/v1:IngressClass",
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        "kubernetes:policy/v1:PodDisruptionBudget",
+        "kubernetes:scheduling.k8s.io/v1:PriorityClass",
+        "kubernetes:storage.k8s.io/v1:StorageClass",
         "pulumi-python:dynamic:Resource",  # made by the program itself
         "pulumi-python:dynamic/edge:EdgeBundle",  # your own machine
         "pulumi-python:dynamic/edge:EdgeFiles",

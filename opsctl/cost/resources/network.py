@@ -67,15 +67,20 @@ def endpoint(interface: Declared, at: Situation) -> Iterator[Component]:
     )
 
 
-def load_balancer(balancer: Declared, at: Situation) -> Iterator[Component]:
+def load_balancer(front: Declared, at: Situation) -> Iterator[Component]:
     """Hours, one public address per zone, and capacity units of whichever dimension is the largest."""
-    if balancer.inputs.get("loadBalancerType") == "network":
-        yield _inner_balancer(balancer, at)
+    if front.inputs.get("loadBalancerType") == "network":
+        yield _inner_balancer(front, at)
         return
-    of = partial(Component, resource=balancer.name, part="front")
+    zones = 0 if front.inputs.get("internal") else count(front.inputs, "subnets")
+    yield from balancer(front.name, zones, at)
+
+
+def balancer(resource: str, zones: int, at: Situation) -> Iterator[Component]:
+    """An application load balancer with public addresses in so many zones."""
+    of = partial(Component, resource=resource, part="front")
     yield of(name="load balancer", price_key="alb.hour", quantity=at.hours, unit="hour")
-    if not balancer.inputs.get("internal"):
-        zones = count(balancer.inputs, "subnets")
+    if zones:
         yield of(
             name=f"public IPv4 of the balancer, {zones} zones",
             price_key="ipv4.hour",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from infra.offline import Declared
 
+INSIGHTS = "/aws/containerinsights/"
+NODE_LOGS = ("/application", "/dataplane", "/host")
 DAYS_PER_MONTH = Decimal(365) / 12
 
 
@@ -93,18 +95,20 @@ def _held(bucket_name: str) -> tuple[str, str, str]:
 def log_group(group: Declared, at: Situation) -> Iterator[Component]:
     """Ingestion, and what the retention keeps of it; a shell in a task (`/exec`) is quiet unless used.
 
+    What Container Insights writes to its group of metrics is paid as metrics.
+
     Raises:
         ValueError: who writes to it, and how much, isn't known.
     """
     name = str(group.inputs.get("name", group.name))
     of = partial(Component, resource=group.name, part="logs")
-    if name.endswith("/exec"):
+    if name.endswith(("/exec", "/performance")):
         return
     figure = _log_figure(name)
     by_query = figure.endswith("_per_query")
     figures = ("queries_per_month", figure) if by_query else (figure,)
     because = at.usage.because(*figures)
-    quantity = at.usage.amount(figure) * (at.queries / KIB_PER_GIB if by_query else 1)
+    quantity = at.usage.amount(figure) * (at.queries / KIB_PER_GIB if by_query else 1) / _sharing(name)
     months = number(group.inputs, "retentionInDays") / DAYS_PER_MONTH
     for what, key, unit, amount in (
         ("logs, ingested", "cloudwatch.logs.ingest_gb", "GB", quantity),
@@ -122,7 +126,16 @@ def log_group(group: Declared, at: Situation) -> Iterator[Component]:
         yield from monitoring.metrics(group, at)
 
 
+def _sharing(name: str) -> int:
+    """How many groups one figure is for."""
+    return len(NODE_LOGS) if name.startswith(INSIGHTS) else 1
+
+
 def _log_figure(name: str) -> str:
+    if name.startswith("/aws/eks/") and name.endswith("/cluster"):
+        return "control_plane_log_gib_per_month"
+    if name.startswith(INSIGHTS) and name.endswith(NODE_LOGS):
+        return "node_log_gib_per_month"
     if name.endswith("/service"):
         return "service_log_kib_per_query"
     if name.endswith("/access"):

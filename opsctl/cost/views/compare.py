@@ -21,7 +21,7 @@ def sheet(pricing: Pricing, names: Sequence[str]) -> Sheet:
     """One column for each topology of `names`.
 
     Raises:
-        NotUsable: one is unknown or not built yet, or the stack's config is wrong with it.
+        NotUsable: one is unknown, or the stack's config is wrong with it.
     """
     reports = {name: pricing.price(pricing.on(name)) for name in names}
     by_part = {name: bill.parts(found) for name, found in reports.items()}

@@ -64,7 +64,7 @@ def sheet(pricing: Pricing, names: Sequence[str], over: Range) -> Sheet:
     """A row per shown point, a curve per topology, and what is worth knowing of them as notes.
 
     Raises:
-        NotUsable: a topology is unknown or not built yet.
+        NotUsable: a topology is unknown.
     """
     stacks = {name: pricing.on(name) for name in names}
     xs = over.points()

@@ -106,7 +106,6 @@ def test_a_report_goes_to_a_file(opsctl: Run, tmp_path: Path) -> None:
         (("--stack-file", str(ROOT / "Makefile")), "Makefile"),
         (("--stack-file", str(ROOT / "Pulumi.yaml")), "has no `config:` with keys below it"),
         (("--compare", "ecs,moon"), "moon"),
-        (("--compare", "ecs,eks"), "topology eks is not built yet; there are ecs, lambda, hybrid"),
         (("--sweep", "queries_per_month=many"), "is no range; write queries_per_month=1e3..1e7"),
         (("--sweep", "queries_per_month=1e7..1e3"), "the smaller one first"),
         (("--sweep", "image_gib=1..2"), "only queries_per_month"),

@@ -27,4 +27,4 @@ def test_every_type_that_the_edge_declares_is_known() -> None:
 
 
 def test_every_topology_that_exists_is_walked_above() -> None:
-    assert set(topologies.TOPOLOGIES) == {"ecs", "lambda", "hybrid"}
+    assert set(topologies.TOPOLOGIES) == {"ecs", "eks", "lambda", "hybrid"}

@@ -1,0 +1,32 @@
+"""What EKS Auto Mode leaves to its user: the class of Ingresses that its own load balancing takes. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra.components.kube.objects import Manifest, described
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pulumi
+
+CLASS = "alb"
+OF = "rag"
+
+
+def ingress_classes(subnet_ids: Sequence[pulumi.Input[str]]) -> list[Manifest]:
+    """The parameters, and the class that names them."""
+    spec = {"scheme": "internet-facing", "subnets": {"ids": list(subnet_ids)}}
+    parameters = {"apiGroup": "eks.amazonaws.com", "kind": "IngressClassParams", "name": CLASS}
+    return [
+        described("eks.amazonaws.com/v1", "IngressClassParams", CLASS, namespace=None, of=OF, spec=spec),
+        described(
+            "networking.k8s.io/v1",
+            "IngressClass",
+            CLASS,
+            namespace=None,
+            of=OF,
+            spec={"controller": "eks.amazonaws.com/alb", "parameters": parameters},
+        ),
+    ]
