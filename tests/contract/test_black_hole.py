@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from service import adapters
 from service.access.windows import Window
 from service.adapters import (
+    bundle_bucket,
     cloudwatch,
     llamacpp,
     mongo,
@@ -34,6 +35,7 @@ from service.adapters import (
     service_url,
     ssm_parameter,
 )
+from service.adapters.bundle_bucket import BundleBucket
 from service.adapters.cloudwatch import CloudWatch
 from service.adapters.llamacpp import LlamaCpp
 from service.adapters.mongo import MongoDocuments
@@ -182,6 +184,10 @@ async def counts(_: int) -> None:
     await asyncio.to_thread(writer.write, [Minute(at=1_800_000_000.0)])
 
 
+async def newest_bundle(_: int) -> None:
+    await asyncio.to_thread(BundleBucket("bundles", "bundles/", region="eu-north-1").latest)
+
+
 async def secret(_: int) -> None:
     await asyncio.to_thread(Secret("arn:aws:secretsmanager:eu-north-1:000000000000:secret:keys").read)
 
@@ -207,6 +213,7 @@ CALLS = {
     "SageMaker": (sagemaker, sagemaker_endpoint, 1),
     "another stack": (service_url, another_stack, 1),
     "SSM": (ssm_parameter, ssm, 1),
+    "S3": (bundle_bucket, newest_bundle, 1),
     "CloudWatch": (cloudwatch, counts, 1),
     "Secrets Manager": (secrets_manager, secret, 1),
     "Secrets Manager at a start": (secrets_manager, secrets_of_a_start, 3),
@@ -221,8 +228,8 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CONNECT_S", LIMIT_S)
     monkeypatch.setattr(ssm_parameter, "READ_S", LIMIT_S)
     monkeypatch.setattr(oidc_provider, "TOTAL_S", LIMIT_S)
-    short = cloudwatch.ONCE.merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
-    monkeypatch.setattr(cloudwatch, "ONCE", short)
+    for module in (bundle_bucket, cloudwatch):
+        monkeypatch.setattr(module, "ONCE", module.ONCE.merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S)))
     for tries in ("ONCE", "THRICE"):
         short = getattr(secrets_manager, tries).merge(Config(connect_timeout=LIMIT_S, read_timeout=LIMIT_S))
         monkeypatch.setattr(secrets_manager, tries, short)
@@ -239,7 +246,7 @@ async def test_a_call_into_a_black_hole_ends_by_itself(
 ) -> None:
     _, call, connections = CALLS[backend]
     async with kind() as hole:  # type: ignore[attr-defined]
-        for service in ("CLOUDWATCH", "SAGEMAKER_RUNTIME", "SECRETS_MANAGER", "SSM"):
+        for service in ("CLOUDWATCH", "S3", "SAGEMAKER_RUNTIME", "SECRETS_MANAGER", "SSM"):
             monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", f"http://127.0.0.1:{hole.port}")
         async with asyncio.timeout(AT_ONCE_S):
             with pytest.raises((StageUnavailable, OSError)):
