@@ -151,6 +151,7 @@ locks: ## resolve the dependencies again
 	@uv=.venv/bin/uv; \
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 $(LOCK_EXTRAS) --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/dev.txt; \
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local --extra torch --extra dev --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/torch.txt; \
+	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local -c requirements/dev.txt --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/edge.txt; \
 	printf 'pytest\n' | $$uv pip compile pyproject.toml - --universal --python-version 3.11 --extra ops --extra sagemaker --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/sagemaker.txt; \
 	flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q"; \
 	printf 'hayhooks==2.1.0\nhaystack-ai\nnumpy\nonnxruntime\ntokenizers\n' | $$uv pip compile - $$flags -o requirements/peers.txt; \

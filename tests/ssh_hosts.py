@@ -1,4 +1,8 @@
-"""Real sshd processes on loopback, each a host of its own: own port, own host key, own home folder."""
+"""Hosts behind real sshds on this machine, each with a host key and a home folder of its own.
+
+Those of `Lan.add` listen on ports of loopback, which they all share; those of `Lan.isolate` have a network
+namespace with a loopback of their own and no way out, and are reached by name through a ProxyCommand.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from infra.edge.hosts.address import Address, parse
 from tests.real_processes import free_port, wait_until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+UNSHARE = shutil.which("unshare") or "unshare"
 USER = pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -77,6 +82,42 @@ class SshHost:
         self.process = None
 
 
+@dataclass
+class IsolatedHost:
+    """A host without a network but its own loopback; its sshd is started for each connection."""
+
+    name: str
+    folder: Path
+    holder: subprocess.Popen[bytes] = field(repr=False)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def word(self) -> str:
+        """As `hybrid.edge.hosts` names it."""
+        return f"ssh://{USER}@{self.name}"
+
+    @property
+    def address(self) -> Address:
+        return Address(self.name, USER)
+
+    def stop(self) -> None:
+        """Take the host off the network; what runs there runs on."""
+        (self.folder / "off").touch()
+        for process in psutil.process_iter():
+            try:
+                words = process.cmdline()
+            except psutil.Error:
+                continue
+            if words and "[mux]" in words[-1]:  # connections that are shared would still lead there
+                process.kill()
+
+    def start(self) -> None:
+        (self.folder / "off").unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Lan:
     """Hosts, and the operator's ssh: the system's own, told by a wrapper where this operator's keys are."""
@@ -84,18 +125,52 @@ class Lan:
     folder: Path
     path: str
     hosts: list[SshHost] = field(default_factory=list)
+    isolated: list[IsolatedHost] = field(default_factory=list)
 
     def add(self, name: str) -> SshHost:
         host = SshHost(self.folder / name, free_port())
-        for folder in (host.folder, host.home, host.bin):
+        key = self._configure(host.folder, f"Port {host.port}\nListenAddress 127.0.0.1\n")
+        self.hosts.append(host)
+        host.start()
+        self._know(f"[127.0.0.1]:{host.port}", key)
+        return host
+
+    def isolate(self, name: str) -> IsolatedHost:
+        folder = self.folder / name
+        key = self._configure(folder, "")
+        alone = "-n" if os.getuid() == 0 else "-rn"
+        up = "ip link set lo up && echo up && exec sleep infinity"
+        holder = subprocess.Popen([UNSHARE, alone, "sh", "-c", up], stdout=subprocess.PIPE)
+        assert holder.stdout
+        assert holder.stdout.readline() == b"up\n"
+        holder.stdout.close()
+        enter = f"nsenter -t {holder.pid} -n" + ("" if os.getuid() == 0 else " -U --preserve-credentials")
+        (folder / "dial").write_text(
+            f"#!/bin/sh\ntest -e {folder}/off && echo 'no route to {name}' >&2 && exit 1\n"
+            f"exec {enter} {SSHD} -i -f {folder}/sshd_config 2>>{folder}/sshd.log\n"
+        )
+        (folder / "dial").chmod(0o755)
+        with (self.folder / "ssh_config").open("a") as config:
+            config.write(f"Host {name}\n  ProxyCommand {folder}/dial\n")
+        self._know(name, key)
+        host = IsolatedHost(name, folder, holder)
+        self.isolated.append(host)
+        return host
+
+    def _know(self, name: str, key: str) -> None:
+        with (self.folder / "known_hosts").open("a") as known:
+            known.write(f"{name} {key}\n")
+
+    def _configure(self, host: Path, listen: str) -> str:
+        """Files of a host; its public key."""
+        for folder in (host, host / "home", host / "bin"):
             folder.mkdir()
-        _keygen(host.folder / "host_key")
-        path = f"{host.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        (host.folder / "sshd_config").write_text(
-            textwrap.dedent(f"""\
-            Port {host.port}
-            ListenAddress 127.0.0.1
-            HostKey {host.folder}/host_key
+        _keygen(host / "host_key")
+        path = f"{host / 'bin'}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        (host / "sshd_config").write_text(
+            listen
+            + textwrap.dedent(f"""\
+            HostKey {host}/host_key
             PidFile none
             AuthorizedKeysFile {self.folder}/key.pub
             StrictModes no
@@ -104,16 +179,10 @@ class Lan:
             KbdInteractiveAuthentication no
             PermitRootLogin prohibit-password
             MaxStartups 100
-            SetEnv HOME={host.home} PATH={path}
-            Subsystem sftp internal-sftp
+            SetEnv HOME={host}/home PATH={path}
             """)
         )
-        self.hosts.append(host)
-        host.start()
-        _, kind, key = f"x {(host.folder / 'host_key.pub').read_text()}".split()[:3]
-        with (self.folder / "known_hosts").open("a") as known:
-            known.write(f"[127.0.0.1]:{host.port} {kind} {key}\n")
-        return host
+        return " ".join((host / "host_key.pub").read_text().split()[:2])
 
 
 @contextmanager
@@ -138,6 +207,10 @@ def lan(folder: Path) -> Iterator[Lan]:
     finally:
         for host in found.hosts:
             host.stop()
+        for isolated in found.isolated:
+            isolated.stop()
+            isolated.holder.kill()
+            isolated.holder.wait()
         for process in processes_under(folder):
             process.kill()
 

@@ -10,7 +10,6 @@ import hashlib
 import secrets
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -30,7 +29,7 @@ from pydantic.alias_generators import to_camel
 
 from infra.edge.errors import EdgeError, report_in_one_line
 from infra.edge.jobs import Jobs
-from infra.edge.layout import interpreter, project_root
+from infra.edge.layout import interpreter, project_root, remove_if_empty
 
 if TYPE_CHECKING:
     import pulumi
@@ -202,13 +201,6 @@ def digest(source: Path) -> str:
         with file.open("rb") as content:
             total.update(f"{file.relative_to(source)}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
     return total.hexdigest()
-
-
-def remove_if_empty(home: Path) -> None:
-    """Remove a stack's edge folder, and the folder of all of them, once nothing is left in it."""
-    for folder in (home, home.parent):
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def _outputs(manifest: _Manifest, path: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def interpreter() -> Path:
 def stack_home(stack: str) -> str:
     """The edge folder of a stack, relative to the project root."""
     return f".edge/{stack}"
+
+
+def host_home(stack: str) -> str:
+    """The same on a host behind SSH, below the login's home."""
+    return f".rag-platform/{stack}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +87,10 @@ def private_folder(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise EdgeError(f"{folder} belongs to another user; remove it")
+
+
+def remove_if_empty(home: Path) -> None:
+    """Remove a stack's edge folder, and the folder of all of them, once nothing is left in it."""
+    for folder in (home, home.parent):
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,6 +1,6 @@
-"""EdgeService: the programs of an edge, kept up by a supervisor on this host.
+"""EdgeService: the programs of an edge, kept up on this host or on one behind SSH.
 
-The provider only decides what is called when; `infra.edge.supervisor` does it, `infra.edge.supervisor_conf` spells it.
+The provider only decides what is called when; `infra.edge.running` does it, here or (`infra.edge.hosts`) over there.
 """
 
 from __future__ import annotations
@@ -20,48 +20,45 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pulumi.output import Unknown
 
-from infra.edge.bundle import remove_if_empty
-from infra.edge.errors import EdgeError, report_in_one_line
+from infra.edge.errors import EdgeError, UnreachableError, report_in_one_line
+from infra.edge.hosts.remote import RemoteEdge
 from infra.edge.layout import RunFolder, interpreter, project_root
-from infra.edge.ports import Listen, conflicts
-from infra.edge.readiness import wait_ready
+from infra.edge.running import RunningEdge, ServiceInputs
 from infra.edge.supervisor import Supervisor
-from infra.edge.supervisor_conf import Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
     import pulumi
 
+    class Edge(Protocol):
+        """The programs of one stack on one host; each method is as of `RunningEdge`."""
+
+        def taken(self, inputs: ServiceInputs) -> tuple[str, ...]: ...  # noqa: D102
+        def drift(self, inputs: ServiceInputs) -> str | None: ...  # noqa: D102
+        def up(self, inputs: ServiceInputs) -> None: ...  # noqa: D102
+        def restore(self, inputs: ServiceInputs) -> None: ...  # noqa: D102
+        def stop(self, inputs: ServiceInputs) -> None: ...  # noqa: D102
+
+
 RUNNING = "running"
-
-
-class ServiceInputs(BaseModel):
-    """What runs. A field that is added needs a default: it also reads older states."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
-
-    home: str
-    programs: tuple[Program, ...]
-    listen: tuple[Listen, ...]
-    ready_url: str
-    start_seconds: float
+KNOWN_LATER = "(known later)"  # in a preview: an output of a resource that isn't built yet
 
 
 class ProgramArgs(TypedDict):
     """A `Program` as an input: its environment may hold values that are known only later."""
 
     name: str
-    args: Sequence[str]
+    args: Sequence[pulumi.Input[str]]
     environment: Mapping[str, pulumi.Input[str]]
     stopWaitS: int
     fix: str
 
 
-class ServiceArgs(TypedDict):
+class ServiceArgs(TypedDict, total=False):
     """Inputs of EdgeService.
 
     home: the stack's edge folder, relative to the project root.
@@ -69,6 +66,9 @@ class ServiceArgs(TypedDict):
     listen: every address that they take: {key, host, port}.
     readyUrl: answers 200 once the service can.
     startSeconds: how long that may take.
+    host: of `hybrid.edge.hosts`; absent is this machine.
+    release: what an EdgeInstall put onto that host.
+    metricsUrl: says there which bundle serves.
     """
 
     home: str
@@ -76,6 +76,9 @@ class ServiceArgs(TypedDict):
     listen: Sequence[Mapping[str, str | int]]
     readyUrl: str
     startSeconds: float
+    host: str
+    release: pulumi.Input[Mapping[str, str]]
+    metricsUrl: str
 
 
 class EdgeServiceProvider(ResourceProvider):
@@ -98,66 +101,68 @@ class EdgeServiceProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Every port that somebody else has, found before anything is built."""
-        inputs = ServiceInputs.model_validate(news)
-        taken = conflicts(inputs.listen, ours=self._supervisor(inputs).address)
-        return CheckResult(news, [CheckFailure("", line) for line in taken])
+        inputs = _parsed(news)
+        return CheckResult(news, [CheckFailure("", line) for line in self._edge(inputs).taken(inputs)])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Other inputs, or programs that are not up: a plain `up` repairs, without a `refresh` before it."""
-        old, new = ServiceInputs.model_validate(olds), ServiceInputs.model_validate(news)
-        drift = self._supervisor(old).drift(old.programs)
+        old, new = _parsed(olds), _parsed(news)
+        drift = self._edge(old).drift(old)
         if drift:
             sys.stderr.write(f"{drift}; `pulumi up` repairs it\n")
-        moved = ["home"] if old.home != new.home else []
+        moved = [name for name in ("home", "host") if getattr(old, name) != getattr(new, name)]
         return DiffResult(changes=old != new or drift is not None, replaces=moved, delete_before_replace=True)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Start everything and wait until it answers; a failure leaves nothing running."""
-        inputs = ServiceInputs.model_validate(props)
+        inputs = _parsed(props)
         try:
-            self._bring_up(inputs)
+            self._edge(inputs).up(inputs)
         except BaseException:
-            self._stop(inputs)
+            self._edge(inputs).stop(inputs)
             raise
         return CreateResult(inputs.home, {**props, "state": RUNNING})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """Report what is not up as the resource's state."""
-        inputs = ServiceInputs.model_validate(props)
-        return ReadResult(id_, {**props, "state": self._supervisor(inputs).drift(inputs.programs) or RUNNING})
+        inputs = _parsed(props)
+        return ReadResult(id_, {**props, "state": self._edge(inputs).drift(inputs) or RUNNING})
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Restart what changed and only that; where the new settings don't come up, the old ones are put back."""
-        old, new = ServiceInputs.model_validate(olds), ServiceInputs.model_validate(news)
+        old, new = _parsed(olds), _parsed(news)
         try:
-            self._bring_up(new)
+            self._edge(new).up(new)
         except EdgeError as exc:
-            if old == new:
+            if old == new or isinstance(exc, UnreachableError):
                 raise
-            self._supervisor(old).converge(old.programs)
+            self._edge(old).restore(old)
             raise EdgeError(f"{exc} (the settings from before run again)") from exc
         return UpdateResult({**news, "state": RUNNING})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Stop everything and remove every file."""
-        self._stop(ServiceInputs.model_validate(props))
+        inputs = _parsed(props)
+        self._edge(inputs).stop(inputs)
 
-    def _bring_up(self, inputs: ServiceInputs) -> None:
-        supervisor = self._supervisor(inputs)
-        if taken := conflicts(inputs.listen, ours=supervisor.address):
-            raise EdgeError("; ".join(taken))
-        supervisor.converge(inputs.programs)
-        wait_ready(supervisor, inputs.programs, url=inputs.ready_url, limit_s=inputs.start_seconds)
+    def _edge(self, inputs: ServiceInputs) -> Edge:
+        if inputs.host is not None:
+            return RemoteEdge.at(inputs.host)
+        root = Path(self.root) if self.root else project_root()
+        folder = RunFolder(root / inputs.home / "run")
+        return RunningEdge(folder, Supervisor(folder, root=root, python=interpreter()))
 
-    def _stop(self, inputs: ServiceInputs) -> None:
-        self._supervisor(inputs).stop(inputs.programs)
-        remove_if_empty(self._root() / inputs.home)
 
-    def _supervisor(self, inputs: ServiceInputs) -> Supervisor:
-        return Supervisor(RunFolder(self._root() / inputs.home / "run"), root=self._root(), python=interpreter())
+def _parsed(props: dict[str, Any]) -> ServiceInputs:
+    return ServiceInputs.model_validate(_settled(props))
 
-    def _root(self) -> Path:
-        return Path(self.root) if self.root else project_root()
+
+def _settled(value: Any) -> Any:  # noqa: ANN401 - JSON, with unknown values in a preview
+    if isinstance(value, Unknown):
+        return KNOWN_LATER
+    if isinstance(value, dict):
+        return {key: _settled(item) for key, item in value.items()}
+    return [_settled(item) for item in value] if isinstance(value, list) else value
 
 
 class EdgeService(Resource, module="edge", name="EdgeService"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import xmlrpc.client
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from infra.edge.layout import RunFolder
 
 DAEMON_S = 20.0
+TAIL_LINES = 20
 # EXITED is not among them: the supervisor itself starts such a program again at once.
 GIVEN_UP = ("FATAL", "STOPPED", "BACKOFF")
 MARGIN_S = 15.0  # beyond the programs' own time to stop
@@ -53,6 +55,14 @@ class Supervisor:
     def states(self) -> tuple[ProgramState, ...]:
         """The programs as they are; empty where supervisord is dead."""
         return rpc.states(self.folder.socket)
+
+    def tail(self, program: str) -> list[str]:
+        """What a program said last."""
+        try:
+            with self.folder.log(program).open(errors="replace") as lines:
+                return [*deque((line.rstrip() for line in lines if line.strip()), maxlen=TAIL_LINES)]
+        except OSError:
+            return []
 
     def drift(self, programs: Sequence[Program]) -> str | None:
         """What is not as it should be, in a few words; None where all is well."""

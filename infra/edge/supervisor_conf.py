@@ -5,10 +5,9 @@ from __future__ import annotations
 import shlex
 from configparser import RawConfigParser
 from io import StringIO
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pulumi.output import Unknown
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from infra.edge.errors import EdgeError
@@ -24,11 +23,6 @@ LOG_BYTES, LOG_BACKUPS = "10MB", 3
 START_S = 3
 # supervisord waits 1, 2, 3 ... seconds between attempts: ten of them ride out most of a minute.
 START_RETRIES = 10
-KNOWN_LATER = "(known later)"  # in a preview: an output of a resource that isn't built yet
-
-
-def _settled(value: object) -> object:
-    return KNOWN_LATER if isinstance(value, Unknown) else value
 
 
 class Program(BaseModel):
@@ -44,7 +38,7 @@ class Program(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     args: tuple[str, ...]
-    environment: dict[str, Annotated[str, BeforeValidator(_settled)]] = {}
+    environment: dict[str, str] = {}
     stop_wait_s: int = 10
     fix: str
 

@@ -15,7 +15,9 @@ import pulumi
 
 from infra.delivery import Delivery, Logs, Release
 from infra.edge.bundle import EdgeBundle
-from infra.edge.layout import stack_home
+from infra.edge.hosts.address import parse
+from infra.edge.hosts.install import EdgeInstall, InstallArgs
+from infra.edge.layout import host_home, stack_home
 from infra.edge.service import EdgeService, ProgramArgs, ServiceArgs
 from infra.errors import ConfigErrors, Mistake
 from infra.service_environment import ServiceEnvironment, Wiring, edge_graceful_s, edge_model, service_environment
@@ -35,7 +37,7 @@ LLAMA_STOP_S = 10
 
 
 class HybridTopology(pulumi.ComponentResource):
-    """Edge first, cloud behind it; for now the edge is this host alone.
+    """Edge first, cloud behind it.
 
     Attributes:
         delivery: what the stack hands to the world.
@@ -91,7 +93,20 @@ class HybridTopology(pulumi.ComponentResource):
             },
             opts=child,
         )
-        EdgeService(f"{name}-service", edge_service(cfg, bundle.path, url), opts=child)
+        before: list[pulumi.Resource] = []
+        for host in cfg.hybrid.edge.hosts:
+            # One after the other: the engine goes on to the next host only when this one is healthy.
+            after = pulumi.ResourceOptions(parent=self, depends_on=before)
+            address = parse(host)
+            if address is None:
+                service = EdgeService(f"{name}-service", edge_service(cfg, bundle.path, url), opts=after)
+            else:
+                install = EdgeInstall(
+                    f"{name}-{address.slug}-install", edge_install(cfg, host, bundle.path), opts=child
+                )
+                remote = edge_service_at(cfg, host, install, url)
+                service = EdgeService(f"{name}-{address.slug}-service", remote, opts=after)
+            before = [service]
 
 
 def host_name(host: str) -> str:
@@ -105,12 +120,31 @@ def _provider(name: str, cfg: StackConfig) -> aws.Provider:
     return provider(name, cfg)
 
 
-def edge_service(cfg: StackConfig, bundle_dir: pulumi.Input[str], url: str) -> ServiceArgs:
+def edge_install(cfg: StackConfig, host: str, bundle_path: pulumi.Input[str]) -> InstallArgs:
+    """What is brought to a host."""
+    return {"host": host, "home": host_home(cfg.stack), "model": edge_model(cfg), "bundlePath": bundle_path}
+
+
+def edge_service_at(cfg: StackConfig, host: str, install: EdgeInstall, url: str) -> ServiceArgs:
+    """What runs on a host: as here, in the folder of its code."""
+    metrics_url = f"{_url(cfg.hybrid.edge.bind, cfg.hybrid.edge.metrics_port)}/metrics"
+    there: ServiceArgs = {
+        "home": host_home(cfg.stack),
+        "host": host,
+        "release": install.release,
+        "metricsUrl": metrics_url,
+    }
+    return edge_service(cfg, install.bundleHome, url, model=install.modelPath) | there
+
+
+def edge_service(
+    cfg: StackConfig, bundle_dir: pulumi.Input[str], url: str, *, model: pulumi.Input[str] | None = None
+) -> ServiceArgs:
     """The two programs of an edge, where they listen, and how long they may take."""
     edge = cfg.hybrid.edge
     return {
         "home": stack_home(cfg.stack),
-        "programs": [_llama(cfg), _service(cfg, edge_environment(cfg, bundle_dir).plain)],
+        "programs": [_llama(cfg, model or edge_model(cfg)), _service(cfg, edge_environment(cfg, bundle_dir).plain)],
         "listen": [
             {"key": "hybrid.edge.llmPort", "host": LOOPBACK, "port": edge.llm_port},
             {"key": "hybrid.edge.port", "host": edge.bind, "port": edge.port},
@@ -135,10 +169,10 @@ def edge_environment(cfg: StackConfig, bundle_dir: pulumi.Input[str]) -> Service
     return service_environment(cfg, wiring)
 
 
-def _llama(cfg: StackConfig) -> ProgramArgs:
+def _llama(cfg: StackConfig, model: pulumi.Input[str]) -> ProgramArgs:
     edge = cfg.hybrid.edge
-    options = {
-        "--model": edge_model(cfg),
+    options: dict[str, pulumi.Input[str]] = {
+        "--model": model,
         "--host": LOOPBACK,
         "--port": str(edge.llm_port),
         "--context": str(cfg.generation.context_tokens),
@@ -185,7 +219,6 @@ def _unsupported(cfg: StackConfig) -> Iterator[Mistake]:
     query_model, redis = cfg.query_model.provider, cfg.cache.redis
     alone = "an edge asks callers for no key yet, so it answers this machine alone"
     for key, sound, value, problem, legal in (
-        ("hybrid.edge.hosts", edge.hosts == ("local",), ", ".join(edge.hosts), "only one host is supported", "[local]"),
         ("hybrid.edge.bind", _loopback(edge.bind), edge.bind, alone, "127.0.0.1, ::1"),
         ("generation.provider", local, provider, "an edge answers through llama.cpp", "llamacpp"),
         (

@@ -94,9 +94,18 @@ def test_every_mistake_is_one_line_without_a_traceback() -> None:
     assert any("hybrid.edge.llmPort" in line and "99999" in line for line in lines)
 
 
+def test_each_host_gets_an_install_and_a_service_that_waits_for_the_host_before() -> None:
+    mocks, _ = run(with_hybrid(edge={"hosts": ["local", "ssh://pi@one", "two:2222"]}))
+    names = {name.removeprefix("rag-platform-local-") for name in mocks.registered}
+    assert {"bundle", "service", "pi-one-install", "pi-one-service", "two-2222-install", "two-2222-service"} < names
+    install = mocks.registered["rag-platform-local-pi-one-install"].inputs
+    assert (install["host"], install["home"]) == ("ssh://pi@one", ".rag-platform/local")
+    assert install["bundlePath"] == "rag-platform-local-bundle-path"
+    service = mocks.registered["rag-platform-local-two-2222-service"].inputs
+    assert (service["host"], service["metricsUrl"]) == ("two:2222", "http://127.0.0.1:9090/metrics")
+
+
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
-    (with_hybrid(edge={"hosts": ["ssh://edge@device"]}), "hybrid.edge.hosts = ssh://edge@device", "[local]"),
-    (with_hybrid(edge={"hosts": ["local", "one"]}), "hybrid.edge.hosts = local, one", "[local]"),
     (with_hybrid(edge={"bind": "0.0.0.0"}), "hybrid.edge.bind = 0.0.0.0", "127.0.0.1, ::1"),  # noqa: S104
     (with_hybrid(edge={"bind": "10.0.0.5"}), "hybrid.edge.bind = 10.0.0.5", "127.0.0.1, ::1"),
     (with_hybrid(edge={"bind": "::"}), "hybrid.edge.bind = ::", "127.0.0.1, ::1"),

@@ -27,6 +27,7 @@ CONNECT_S = 15
 COMMAND_S = 60.0
 SLOWEST_BYTES_PER_S = 64 * 1024  # a copy that is slower than half a megabit is given up
 SSH_FAILED = 255
+PRIVATE = "077"  # umask: the login's own files
 OPTIONS = {
     "BatchMode": "yes",  # no question is asked: a password or an unknown host is an error
     "StrictHostKeyChecking": "yes",
@@ -39,7 +40,7 @@ OPTIONS = {
 }
 # A file is appended to its draft, checked, and renamed: a copy that was cut goes on where it stopped.
 RECEIVE = """set -e
-umask 077
+umask "$3"
 mkdir -p -- "$(dirname -- "$1")"
 cat >> "$1.part"
 if ! printf '%s  %s\\n' "$2" "$1.part" | sha256sum -c --status -; then
@@ -180,7 +181,7 @@ class SshTransport:
         return [binary, *(word for pair in (OPTIONS | changes).items() for word in ("-o", f"{pair[0]}={pair[1]}"))]
 
 
-def put(transport: Transport, source: Path, target: str, *, sha256: str, offset: int = 0) -> None:
+def put(transport: Transport, source: Path, target: str, *, sha256: str, offset: int = 0, umask: str = PRIVATE) -> None:
     """Copy a file so that `target` is there whole or not at all; `offset` bytes of its draft are there already.
 
     Raises:
@@ -190,7 +191,7 @@ def put(transport: Transport, source: Path, target: str, *, sha256: str, offset:
     limit_s = COMMAND_S + source.stat().st_size / SLOWEST_BYTES_PER_S
     with source.open("rb") as content:
         content.seek(offset)
-        done = transport.run(["sh", "-c", RECEIVE, "receive", target, sha256], stdin=content, limit_s=limit_s)
+        done = transport.run(["sh", "-c", RECEIVE, "receive", target, sha256, umask], stdin=content, limit_s=limit_s)
     if done.code:
         raise EdgeError(f"edge host {transport.host}: {source.name} can't be copied: {done.last_words}")
 

@@ -137,6 +137,7 @@ FREE = frozenset(
         "pulumi-python:dynamic:Resource",  # made by the program itself
         "pulumi-python:dynamic/edge:EdgeBundle",  # your own machine
         "pulumi-python:dynamic/edge:EdgeFiles",
+        "pulumi-python:dynamic/edge:EdgeInstall",
         "pulumi-python:dynamic/edge:EdgeService",
     }
 )
