@@ -51,7 +51,27 @@ def hybrid(delivery: Delivery) -> Running:
     return Running(release, (), "done" if ready.status_code == httpx.codes.OK else "settling")
 
 
-FINDERS: dict[str, Callable[[Delivery], Running]] = {"ecs": ecs, "hybrid": hybrid}
+def eks(delivery: Delivery) -> Running:
+    """Revision and images of the pods that are ready, and how the Deployment's rollout goes."""
+    from opsctl.kube import deployment  # noqa: PLC0415 - the client is paid by the topology that needs it
+
+    if delivery.cluster is None or delivery.cluster.service is None:
+        raise NotDeployed("the stack has no Deployment yet", next_step="set service.image: `opsctl image push`")
+    namespace, _, name = delivery.cluster.service.partition("/")
+    found = deployment(delivery.region, delivery.cluster.name, namespace, name)
+    serves = found.ready[0] if found.ready else found.wanted
+    failed = found.given_up is not None
+    return Running(
+        revision=serves.revision,
+        images=serves.images,
+        state="failed" if failed else "done" if found.settled else "settling",
+        reason="; ".join(why for why in (found.given_up, found.waits) if why) or None,
+        wanted_replicas=found.replicas,
+        ready_replicas=sum(each.ready for each in found.ready if each.revision == found.wanted.revision),
+    )
+
+
+FINDERS: dict[str, Callable[[Delivery], Running]] = {"ecs": ecs, "eks": eks, "hybrid": hybrid}
 
 
 def settle(delivery: Delivery, wanted: Release, *, limit_s: float, poll_s: float = POLL_S) -> tuple[Running, Verdict]:

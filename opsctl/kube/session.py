@@ -1,0 +1,107 @@
+"""A client of a cluster's API server, with limits, and its errors in opsctl's words."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from base64 import b64decode
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import TimeoutError as LateError
+
+from opsctl.aws.cluster import cluster_access
+from opsctl.errors import CloudRefused, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNAUTHORIZED = {401, 403}
+MISSING = 404
+LATE = {408, 504}
+
+
+@contextmanager
+def api(region: str | None, cluster: str) -> Iterator[tuple[Any, Any]]:
+    """The API of Deployments and that of pods.
+
+    A context of your kubeconfig that is called as the cluster wins, e.g. one that goes through a tunnel to a private
+    API server; without one, the address and a token come from AWS.
+    """
+    if _has_context(cluster):
+        with config.new_client_from_config(context=cluster) as own:
+            yield client.AppsV1Api(own), client.CoreV1Api(own)
+        return
+    access = cluster_access(region, cluster)
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Path(folder) / "authority.pem"
+        authority.write_bytes(b64decode(access.authority))
+        told = client.Configuration()
+        told.host, told.ssl_ca_cert = access.endpoint, str(authority)
+        told.api_key = {"authorization": f"Bearer {access.token}"}
+        told.retries = False
+        with client.ApiClient(told) as made:
+            yield client.AppsV1Api(made), client.CoreV1Api(made)
+
+
+def _has_context(name: str) -> bool:
+    try:
+        contexts, _ = config.list_kube_config_contexts()
+    except ConfigException:  # there is no kubeconfig
+        return False
+    return any(each["name"] == name for each in contexts)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn the client's errors into opsctl's.
+
+    Raises:
+        CloudRefused, TimedOut
+    """
+    try:
+        yield
+    except ApiException as exc:
+        if exc.status in LATE:
+            raise _late(what) from exc
+        raise CloudRefused(
+            f"the cluster refused to show {what}: {exc.status} {_message(exc)}", next_step=_next_step(exc.status)
+        ) from exc
+    except ConfigException as exc:
+        raise CloudRefused(f"your kubeconfig can't be used for {what}: {exc}", next_step="correct KUBECONFIG") from exc
+    except HTTPError as exc:
+        cause = exc.reason if isinstance(exc, MaxRetryError) else exc
+        if isinstance(cause, LateError):
+            raise _late(what) from exc
+        raise CloudRefused(
+            f"the cluster can't be asked about {what}: {cause}",
+            next_step="check eks.endpointPublicCidrs and KUBECONFIG",
+        ) from exc
+
+
+def _late(what: str) -> TimedOut:
+    return TimedOut(
+        f"the cluster gave no answer about {what}",
+        next_step="its API server is private: ask from its network, or allow yours in eks.endpointPublicCidrs",
+    )
+
+
+def _next_step(status: int | None) -> str:
+    if status in UNAUTHORIZED:
+        return "let an administrator add your role to eks.admins, or use the role that built the stack"
+    if status == MISSING:
+        return "run `pulumi refresh`, then deploy again"
+    return "run the same command again"
+
+
+def _message(exc: ApiException) -> str:
+    """What the API server says in the Status that it answers with."""
+    try:
+        return str(json.loads(exc.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(exc.reason)
