@@ -220,6 +220,14 @@ def _own_loop() -> Iterator[None]:
         loop.close()
 
 
+def _have_a_loop() -> None:
+    """The SDK wants a current event loop, and `asyncio.run`, where anybody called it before, leaves none."""
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+
+
 def declare(cfg: StackConfig, *, name: str | None = None) -> Program:
     """Everything that the topology of `cfg` would declare."""
 
@@ -232,6 +240,7 @@ def declare(cfg: StackConfig, *, name: str | None = None) -> Program:
 
 def record(cfg: StackConfig, build: Callable[[], Mapping[str, Any]]) -> Program:
     """Everything that `build` declares, and the outputs that it returns."""
+    _have_a_loop()
     answers = _Answers(cfg.region or "eu-north-1")
     monitor = _Monitor(answers)
     pulumi.runtime.set_mocks(answers, project="rag-platform", stack=cfg.stack, preview=False, monitor=monitor)

@@ -32,9 +32,10 @@ def limits(at: Situation) -> list[Limit]:
 def _limits(at: Situation) -> Iterator[tuple[str, Decimal]]:
     cfg = at.cfg
     if cfg.topology in {"ecs", "eks"}:
-        replicas, rate = cfg.service.replicas.max, cfg.scaling.requests_per_minute
-        what = f"{replicas} replicas at {rate} requests a minute"
-        yield what, Decimal(replicas * rate * MINUTES_PER_HOUR) * at.hours
+        replicas, measured = cfg.service.replicas.max, at.usage.figures.requests_per_minute_per_replica
+        rate = measured.value if measured else Decimal(cfg.scaling.requests_per_minute)
+        what = f"{replicas} replicas at {rate:f} requests a minute{', as measured' if measured else ''}"
+        yield what, replicas * rate * MINUTES_PER_HOUR * at.hours
     if cfg.topology == "lambda" and cfg.lambda_.reserved_concurrency is not None:
         seconds, most = at.usage.amount("function_seconds_per_query"), cfg.lambda_.reserved_concurrency
         if seconds:

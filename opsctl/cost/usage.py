@@ -91,6 +91,7 @@ class Figures(BaseModel):
     bundle_gib: Figure
     snapshot_gib_per_volume_gib: Figure
     tokens_per_second_per_instance: Positive
+    requests_per_minute_per_replica: Positive | None = None  # as `load-test --find-capacity` measured it
 
 
 class Quotes(BaseModel):

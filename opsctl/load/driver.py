@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import aiohttp
 
+from opsctl.load.limits import Limits
 from opsctl.load.mix import zipf
 from opsctl.load.outcome import Outcome
 from opsctl.load.record import Record, Sample
 from opsctl.load.request import Asking, ask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from opsctl.load.schedule import Schedule
     from opsctl.load.target import Target
 
 Caller: TypeAlias = tuple[str | None, dict[str, str]]  # a key's name, and the headers that carry it
+WATCH_S = 1.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -36,6 +38,7 @@ class Plan:
         queries: the most asked first.
         zipf_exponent: how much more often; 0: all alike.
         max_open: requests at once; what comes beyond is counted as unsent, so that the driver can't drown itself.
+        limits: what ends the run early.
     """
 
     target: Target
@@ -44,20 +47,37 @@ class Plan:
     asking: Asking = field(default_factory=Asking)
     zipf_exponent: float = 1.0
     max_open: int = 2000
+    limits: Limits = field(default_factory=Limits)
 
 
-async def drive(plan: Plan) -> Record:
-    """Run the whole schedule and wait for the last answer; bounded by the schedule and one request's timeout."""
+async def drive(plan: Plan, watch: Callable[[Record], None] | None = None) -> Record:
+    """Run the schedule and wait for the last answer; bounded by the schedule, its limits and one request's timeout.
+
+    `watch` is shown the record every second while it fills.
+    """
     record = Record.lasting(plan.schedule.seconds)
     async with _session() as session:
         run = _Run(plan, session, record)
+        watching = asyncio.create_task(_watching(run, record, watch)) if watch else None
         async with asyncio.TaskGroup() as requests:
             for at_s in plan.schedule.times():
                 # Also where the driver is late: only an await lets the requests that it has started go on.
                 await asyncio.sleep(max(0.0, run.started + at_s - run.now()))
+                record.stopped = plan.limits.broken(record)
+                if record.stopped:
+                    break
                 run.start(at_s, requests)
         record.wall_s = run.now() - run.started
+        if watching:
+            watching.cancel()
     return record
+
+
+async def _watching(run: _Run, record: Record, watch: Callable[[Record], None]) -> None:
+    while True:
+        await asyncio.sleep(WATCH_S)
+        record.wall_s = run.now() - run.started
+        watch(record)
 
 
 def _session() -> aiohttp.ClientSession:
@@ -107,5 +127,6 @@ class _Run:
                 first_token_s=None if ending.first_token_s is None else ending.first_token_s - meant_s,
                 cached=ending.cached,
                 key=key,
+                usd=ending.usd,
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 
@@ -33,11 +34,13 @@ class Ending:
     Attributes:
         first_token_s: on the event loop's clock; None unless a stream brought a token.
         cached: the answer says that it was kept.
+        usd: what the answer says that it cost; None where it doesn't.
     """
 
     outcome: Outcome
     first_token_s: float | None = None
     cached: bool = False
+    usd: Decimal | None = None
 
 
 def of_problem(status: int, problem: object) -> Outcome:
@@ -53,4 +56,12 @@ def of_answer(body: object, first_token_s: float | None = None) -> Ending:
     """The ending of a whole answer, from what it says of itself."""
     said = body if isinstance(body, dict) else {}
     outcome = Outcome.DEGRADED if said.get("degraded") else Outcome.OK
-    return Ending(outcome, first_token_s, cached=bool(said.get("cached")))
+    return Ending(outcome, first_token_s, cached=bool(said.get("cached")), usd=_cost(said.get("usage")))
+
+
+def _cost(usage: object) -> Decimal | None:
+    said = usage.get("costUsd") if isinstance(usage, dict) else None
+    try:
+        return Decimal(said) if isinstance(said, str) else None
+    except InvalidOperation:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hdrh.histogram import HdrHistogram
@@ -63,6 +64,7 @@ class Sample:
         latency_s: from then to its end, so that a request that could not start in time has waited as well.
         lag_s: how late the driver sent it.
         first_token_s: from when it was meant to start to the first token.
+        usd: what a good answer says that it cost.
     """
 
     outcome: Outcome
@@ -72,6 +74,7 @@ class Sample:
     first_token_s: float | None = None
     cached: bool = False
     key: str | None = None
+    usd: Decimal | None = None
 
 
 class Tally:
@@ -101,6 +104,8 @@ class Record:
 
     Attributes:
         window_s: length of the equal stretches of the run that are counted apart.
+        usd: what the answers cost, as far as they say it; `unpriced` is how many good ones don't.
+        stopped: why the run ended before its schedule did.
     """
 
     window_s: float
@@ -110,7 +115,10 @@ class Record:
     keys: dict[str, Tally] = field(default_factory=dict)
     windows: dict[int, Tally] = field(default_factory=dict)
     cached: int = 0
+    usd: Decimal = Decimal()
+    unpriced: int = 0
     wall_s: float = 0.0
+    stopped: str | None = None
 
     @classmethod
     def lasting(cls, seconds: float) -> Record:
@@ -129,3 +137,14 @@ class Record:
             self.first_token.add(sample.first_token_s)
         if sample.cached:
             self.cached += 1
+        if sample.outcome in GOOD:
+            self.usd += sample.usd or 0
+            self.unpriced += sample.usd is None
+
+    def latest(self, seconds: float) -> list[Tally]:
+        """What was meant to start in the last `seconds` that anything is known of, in whole windows."""
+        if not self.windows:
+            return []
+        last = max(self.windows)
+        first = last - max(1, round(seconds / self.window_s)) + 1
+        return [tally for number, tally in self.windows.items() if number >= first]

@@ -29,6 +29,9 @@ def document(plan: Plan, record: Record) -> dict[str, object]:
         "requests": record.total.count(),
         "goodPerS": round(record.total.count(GOOD) / record.wall_s, 3),
         "cached": record.cached,
+        "usd": f"{record.usd:.6f}",
+        "unpriced": record.unpriced,
+        "stopped": record.stopped,
         "outcomes": _outcomes(record.total),
         "keys": {name: _outcomes(tally) for name, tally in record.keys.items()},
         "firstTokenMs": _percentiles(record.first_token),
@@ -52,16 +55,33 @@ def show(console: Console, plan: Plan, record: Record) -> None:
         for outcome, seen in sorted(record.total.latencies.items())
     ]
     write_table(console, (f"{plan.target.url}{plan.asking.path}", "requests", *PERCENTILES), rows)
+    console.print()
+    for remark in remarks(record):
+        console.print(remark)
+
+
+def remarks(record: Record) -> list[str]:
+    """What qualifies the figures."""
     good = record.total.count(GOOD)
-    console.print(f"\n{good / record.wall_s:.1f} good answers per second over {record.wall_s:.0f} s", end="")
-    console.print(f", {record.cached} of them from the cache")
+    said = [
+        (
+            f"{good / record.wall_s:.1f} good answers per second over {record.wall_s:.0f} s, "
+            f"{record.cached} of them from the cache"
+        )
+    ]
+    if record.usd:
+        more = f", and {record.unpriced} that don't say" if record.unpriced else ""
+        said.append(f"the answers cost {record.usd:.6f} USD{more}")
+    if record.stopped:
+        said.append(f"stopped after {record.wall_s:.0f} s: {record.stopped}")
     if record.first_token.count:
-        console.print(f"first token after {record.first_token.percentile_ms(50):.0f} ms (p50)")
+        said.append(f"first token after {record.first_token.percentile_ms(50):.0f} ms (p50)")
     if record.lag.percentile_ms(99) > LATE_MS or record.total.count({Outcome.UNSENT}):
-        console.print(
+        said.append(
             f"the driver was itself late (p99 {record.lag.percentile_ms(99):.0f} ms, "
             f"{record.total.count({Outcome.UNSENT})} unsent): lower the rate, or drive from another machine"
         )
+    return said
 
 
 def _outcomes(tally: Tally) -> dict[str, object]:

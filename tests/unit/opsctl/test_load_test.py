@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.unit.opsctl.conftest import Reply
+
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import PlayedService, Run
 
@@ -71,3 +73,74 @@ def test_another_machine_is_refused_before_anything_is_sent(opsctl: Run, queries
     ended = opsctl("load-test", "--url", "http://192.0.2.1:80", "--queries", queries)
     assert (ended.code, ended.out) == (2, "")
     assert "--allow-host 192.0.2.1" in ended.err
+
+
+def test_a_run_whose_requests_fail_is_stopped_and_ends_with_1(
+    opsctl: Run, service: PlayedService, queries: str
+) -> None:
+    service.says("/rag", Reply(500, {"detail": "?"}))
+    more = ("--rate", "100", "--seconds", "30", "--stop-at-errors", "20")
+    ended = opsctl("load-test", "--url", service.url, "--queries", queries, *more, "-o", "json")
+    assert ended.code == 1
+    assert ended.document["requests"] < 1000
+    assert "requests failed" in ended.document["stopped"]
+    assert ended.err.splitlines()[-1].startswith("opsctl: ")
+
+
+def test_the_cap_is_kept_by_what_the_answers_say(opsctl: Run, service: PlayedService, queries: str) -> None:
+    service.says("/rag", Reply(body={"answer": "x", "usage": {"costUsd": "0.010000"}}))
+    ended = load(opsctl, service, queries, "--seconds", "20", "--max-usd", "0.05", "-o", "json")
+    assert ended.code == 1
+    assert "the cap is 0.05" in ended.document["stopped"]
+    assert 0.05 <= float(ended.document["usd"]) < 0.5
+
+
+def test_a_broken_promise_ends_with_1_after_the_report(opsctl: Run, service: PlayedService, queries: str) -> None:
+    ended = load(opsctl, service, queries, "--slo", "0.000001", "--error-budget", "0")
+    assert ended.code == 1
+    assert "good answers per second" in ended.out
+    assert "promised are 1e-06 s" in ended.err
+
+
+def test_the_page_has_both_plots_and_a_row_per_outcome(
+    opsctl: Run, service: PlayedService, queries: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "load.html"
+    assert load(opsctl, service, queries, "--seconds", "2.5", "--html", str(page)).code == 0
+    text = page.read_text()
+    assert text.count("<svg") == 2
+    assert text.count("<polyline") == 5
+    assert "<td" in text
+    assert ">ok</td>" in text
+
+
+def test_a_page_that_can_not_be_written_is_one_line(
+    opsctl: Run, service: PlayedService, queries: str, tmp_path: Path
+) -> None:
+    ended = load(opsctl, service, queries, "--html", str(tmp_path / "no" / "load.html"))
+    assert ended.code == 2
+    assert "--html" in ended.err.splitlines()[-1]
+
+
+def test_the_capacity_is_searched_and_the_setting_that_follows_is_said(
+    opsctl: Run, service: PlayedService, queries: str
+) -> None:
+    more = ("--find-capacity", "--rate", "10", "--max-rate", "20", "--seconds", "0.5", "--slo", "5", "--replicas", "2")
+    ended = opsctl("load-test", "--url", service.url, "--queries", queries, *more, "-o", "json")
+    assert ended.code == 0, ended.err
+    assert [step["perSecond"] for step in ended.document["steps"]] == [10, 20]
+    assert ended.document["scaling"]["requestsPerMinute"] == 420
+    shown = opsctl("load-test", "--url", service.url, "--queries", queries, *more)
+    assert "pulumi config set --path scaling.requestsPerMinute 420" in shown.out
+
+
+def test_a_production_stack_is_loaded_only_with_yes(opsctl: Run, queries: str) -> None:
+    ended = opsctl("load-test", "--stack", "prod", "--queries", queries)
+    assert (ended.code, ended.out) == (2, "")
+    assert "production stack" in ended.err
+    assert "--yes" in ended.err
+
+
+@pytest.mark.parametrize("given", [(), ("--stack", "dev", "--url", "http://127.0.0.1:1")])
+def test_a_stack_or_an_address_is_given_and_not_both(opsctl: Run, queries: str, given: tuple[str, ...]) -> None:
+    assert opsctl("load-test", *given, "--queries", queries).code == 2
