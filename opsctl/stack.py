@@ -52,6 +52,13 @@ class Cluster(View):
     service: str | None = None
 
 
+class Rollout(View):
+    """Who moves a function's requests to a new version bit by bit."""
+
+    application: str
+    group: str
+
+
 class Endpoint(View):
     """What the model endpoint needs from the stack."""
 
@@ -92,6 +99,7 @@ class Delivery(View):
     topics: dict[str, str] | None = None
     jobs: dict[str, object] | None = None
     cluster: Cluster | None = None
+    rollout: Rollout | None = None
     endpoint: Endpoint | None = None
     bundle: Bundle | None = None
     promises: Promises | None = None

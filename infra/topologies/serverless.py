@@ -95,6 +95,11 @@ class ServerlessTopology(pulumi.ComponentResource):
         seen = watched(cfg, rest_api(api.name, STAGE), certificate_arn=certificate)
         Observability(self._name, seen, base.alerts, cfg.monitoring, opts=self._child)
         if cfg.lambda_.rollout != "all-at-once":
+            pulumi.log.warn(
+                f"lambda.rollout {cfg.lambda_.rollout}: a new version gets no request before "
+                f"`opsctl deploy --stack {cfg.stack}` moves them",
+                self,
+            )
             moved = base.site.arn("lambda", pulumi.Output.concat("function:", function.name))
             gradual = GradualRolloutArgs(cfg.lambda_.rollout, moved, alarms.names)
             self._rollout = GradualRollout(self._name, base.site, gradual, opts=self._child)

@@ -33,5 +33,5 @@ def rollback(*, image: str | None, yes: bool, form: Form, **options: Unpack[Opti
     talk = talk_console(settings)
     target = image or rollback_target(open_engine(project, options["stack"], settings.environ))
     talk.print(f"going back to {target}")
-    deployment = Deployment(project, options, settings, talk, ask(talk, options["stack"], yes=yes))
+    deployment = Deployment(project, options, settings, talk, ask(talk, options["stack"], yes=yes), hurried=True)
     hand_over(deployment.run(target), form, settings)

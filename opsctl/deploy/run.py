@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from opsctl.deploy.engine import open_engine
 from opsctl.deploy.progress import update_progress
-from opsctl.deploy.running import FINDERS, settle
+from opsctl.deploy.running import FINDERS, mover_of, settle
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
 from opsctl.project import forget_salt
@@ -74,6 +74,7 @@ class Deployment:
 
     Attributes:
         consent: is given the changes before they are made, and raises to refuse them.
+        hurried: whether it is a way back, which no pace of the stack holds up.
     """
 
     project: Project
@@ -81,6 +82,7 @@ class Deployment:
     settings: Settings
     talk: Console
     consent: Callable[[Changes], None]
+    hurried: bool = False
 
     @property
     def stack(self) -> str:
@@ -152,10 +154,21 @@ class Deployment:
 
     def _prove(self, engine: Engine, delivery: Delivery, report: Report) -> None:
         wanted = delivery.release or Release()
+        self._move(delivery, wanted)
         with working(self.talk, "waiting for the rollout to settle ..."):
             report.running, report.verdict = settle(delivery, wanted, limit_s=self.options["settle_limit_s"])
         if report.verdict.status != "running":
             raise self._rolled_back(engine, report.verdict.why)
+
+    def _move(self, delivery: Delivery, wanted: Release) -> None:
+        """Start what the engine leaves to somebody else: the requests' move to a new version."""
+        if delivery.rollout is None or wanted.revision is None:
+            return
+        mover = mover_of(delivery)
+        version = wanted.revision.rpartition(":")[2]
+        step = mover.move(version, hurried=self.hurried, limit_s=self.options["settle_limit_s"])
+        if step != "nothing":
+            self.talk.print(f"the requests move to version {version} of {mover.function}")
 
     def _smoke(self, engine: Engine, delivery: Delivery, report: Report) -> None:
         questions = questions_for(self.options["golden"], demo=answers_demo(self.stack, delivery))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from opsctl.deploy.shift import Mover
 from opsctl.deploy.verdict import Running, Verdict, judge
 from opsctl.errors import NotDeployed, NotUsable, TimedOut
 from opsctl.smoke.client import is_loopback
@@ -37,6 +38,47 @@ def ecs(delivery: Delivery) -> Running:
         wanted_replicas=found.desired,
         ready_replicas=found.running,
     )
+
+
+def serverless(delivery: Delivery) -> Running:
+    """The version behind the function's alias, its code, its warm instances, and a rollout that moves it bit by bit."""
+    from opsctl.aws.function import function_alias  # noqa: PLC0415 - boto3 is paid by the topology that needs it
+    from opsctl.aws.traffic import ShiftsAtAws  # noqa: PLC0415
+
+    if delivery.cluster is None or delivery.cluster.service is None:
+        raise NotDeployed("the stack has no function yet", next_step="set service.image: `opsctl image push`")
+    rollout = delivery.rollout  # asked before the alias: where it has ended, the alias is where it left it
+    newest = ShiftsAtAws.open(delivery.region, rollout.application, rollout.group).newest() if rollout else None
+    found = function_alias(delivery.region, delivery.cluster.name, delivery.cluster.service)
+    warm = found.warm
+    moving = found.shared or (newest is not None and newest.going_on)
+    settling = moving or found.state == "Pending" or (warm is not None and warm.status == "IN_PROGRESS")
+    failed = found.state == "Failed" or (warm is not None and warm.status == "FAILED")
+    return Running(
+        revision=found.revision,
+        images=found.images,
+        state="settling" if settling else "failed" if failed else "done",
+        reason=newest.undone if newest and newest.undone else (warm and warm.reason) or found.reason,
+        wanted_replicas=warm.wanted if warm else None,
+        ready_replicas=warm.ready if warm else None,
+    )
+
+
+def mover_of(delivery: Delivery) -> Mover:
+    """Who moves the requests of a stack that has a `rollout`.
+
+    Raises:
+        NotDeployed: there is no function whose requests could be moved.
+    """
+    from opsctl.aws.function import function_alias  # noqa: PLC0415
+    from opsctl.aws.traffic import ShiftsAtAws  # noqa: PLC0415
+
+    where, rollout = delivery.cluster, delivery.rollout
+    if where is None or where.service is None or rollout is None:
+        raise NotDeployed("the stack has no function whose requests move", next_step="deploy it: `pulumi up`")
+    name, alias = where.name, where.service
+    shifts = ShiftsAtAws.open(delivery.region, rollout.application, rollout.group)
+    return Mover(shifts, name, alias, lambda: function_alias(delivery.region, name, alias).version)
 
 
 def hybrid(delivery: Delivery) -> Running:
@@ -71,7 +113,7 @@ def eks(delivery: Delivery) -> Running:
     )
 
 
-FINDERS: dict[str, Callable[[Delivery], Running]] = {"ecs": ecs, "eks": eks, "hybrid": hybrid}
+FINDERS: dict[str, Callable[[Delivery], Running]] = {"ecs": ecs, "eks": eks, "lambda": serverless, "hybrid": hybrid}
 
 
 def settle(delivery: Delivery, wanted: Release, *, limit_s: float, poll_s: float = POLL_S) -> tuple[Running, Verdict]:

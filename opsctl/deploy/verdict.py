@@ -65,4 +65,4 @@ def judge(wanted: Release, running: Running) -> Verdict:
 
 def _short(revision: str | None) -> str:
     """The part of an ARN that tells revisions apart."""
-    return "nothing" if revision is None else revision.rpartition("/")[2]
+    return "nothing" if revision is None else revision.rpartition("/")[2].rpartition(":function:")[2]

@@ -102,7 +102,7 @@ def test_every_contract_name_is_read() -> None:
     names = {field.alias for field in Delivery.model_fields.values()}
     assert names == {
         *("url", "healthUrl", "topology", "region", "release", "logs", "dashboardUrl", "registry", "secrets"),
-        *("topics", "jobs", "cluster", "endpoint", "bundle", "costTags"),
+        *("topics", "jobs", "cluster", "rollout", "endpoint", "bundle", "costTags", "promises"),
     }
 
 

@@ -172,7 +172,7 @@ def test_an_edge_that_is_not_ready_has_not_settled(reply: Reply, service: Played
 
 
 def test_a_topology_without_a_finder_is_refused_by_name() -> None:
-    with pytest.raises(NotUsable, match=r"topology 'abacus'.*ecs, eks, hybrid"):
+    with pytest.raises(NotUsable, match=rf"topology 'abacus'.*{', '.join(FINDERS)}"):
         settle(Delivery(topology="abacus"), WANTED, limit_s=1)
 
 
