@@ -256,7 +256,9 @@ def record(cfg: StackConfig, build: Callable[[], Mapping[str, Any]]) -> Program:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - anything that the engine's protocol carries
-    """Without the wrappers of secrets."""
+    """Without the wrappers of secrets; an archive is the names of its files."""
+    if isinstance(value, pulumi.AssetArchive):
+        return {"archive": sorted(value.assets)}
     if pulumi.runtime.rpc.is_rpc_secret(value):
         return _plain(pulumi.runtime.rpc.unwrap_rpc_secret(value))
     if isinstance(value, Mapping):

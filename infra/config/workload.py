@@ -197,6 +197,7 @@ class Monitoring(Section):
     min_requests_per_hour: Count = 1
     idle_hours: Annotated[int, Number, Field(ge=1, le=24)] = 6  # an alarm looks back a day at most
     certificate_days: Count = 21
+    self_healing: bool = True  # a failed model endpoint is brought back once, by a function of the stack's own
     runbook_url: str = "docs/operations.md"  # alarms end with a link below it
     log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, 3653] = 365
 

@@ -15,6 +15,9 @@ TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 UNBOUND = {"ec2.amazonaws.com"}  # sends no source account; its roles are bound to instances of the account
 NO_RESOURCE = {  # actions that name no resource
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "ec2:DescribeInstances",
@@ -25,10 +28,14 @@ NO_RESOURCE = {  # actions that name no resource
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcs",
     "logs:DescribeLogGroups",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListModels",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 }
 
 

@@ -180,7 +180,7 @@ class EcsTopology(pulumi.ComponentResource):
             copies=copies,
             certificate_arn=self._certificate,
         )
-        Observability(self._name, seen, self._base.alerts, cfg.monitoring, opts=self._child)
+        Observability(self._name, cfg, self._base, seen, opts=self._child)
 
     def _workload(self, alarms: ServiceAlarms) -> EcsService:
         cfg, base = self._cfg, self._base

@@ -93,7 +93,7 @@ class ServerlessTopology(pulumi.ComponentResource):
         alarms = FunctionAlarms(self._name, args, opts=self._child)
         certificate = self._public.certificate_arn if self._public else None
         seen = watched(cfg, rest_api(api.name, STAGE), certificate_arn=certificate)
-        Observability(self._name, seen, base.alerts, cfg.monitoring, opts=self._child)
+        Observability(self._name, cfg, base, seen, opts=self._child)
         if cfg.lambda_.rollout != "all-at-once":
             pulumi.log.warn(
                 f"lambda.rollout {cfg.lambda_.rollout}: a new version gets no request before "

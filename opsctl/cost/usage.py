@@ -72,6 +72,7 @@ class Figures(BaseModel):
     service_log_kib_per_query: Figure
     access_log_kib_per_query: Figure
     service_metrics: Figure
+    own_function_seconds: Figure
     firewall_log_kib_per_query: Figure
     flow_log_gib_per_month: Figure
     function_seconds_per_query: Figure

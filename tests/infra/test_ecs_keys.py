@@ -116,6 +116,7 @@ EXAMPLES: dict[str, Any] = {
     "monitoring.minRequestsPerHour": 20,
     "monitoring.idleHours": 12,
     "monitoring.certificateDays": 10,
+    "monitoring.selfHealing": False,
     "monitoring.runbookUrl": "https://runbook.example.com/operations",
     "monitoring.logRetentionDays": 30,
     "budget.monthlyUsd": 500,

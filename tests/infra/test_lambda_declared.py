@@ -15,27 +15,27 @@ from tests.infra.test_ecs_declared import at
 
 STAGE = "arn:aws:apigateway:eu-north-1:111122223333:rag-platform-prod-stage"
 DECLARED: tuple[tuple[str, str, str, Any], ...] = (
-    ("lambda/function:Function", "", "packageType", "Image"),
-    ("lambda/function:Function", "", "imageUri", DIGEST),
-    ("lambda/function:Function", "", "architectures.0", "x86_64"),
-    ("lambda/function:Function", "", "memorySize", 3008),
-    ("lambda/function:Function", "", "timeout", 120),
-    ("lambda/function:Function", "", "publish", True),
-    ("lambda/function:Function", "", "tracingConfig.mode", "Active"),
-    ("lambda/function:Function", "", "kmsKeyArn", "arn:aws:kms:eu-north-1:111122223333:rag-platform-prod-key"),
-    ("lambda/function:Function", "", "ephemeralStorage.size", 512),
-    ("lambda/function:Function", "", "reservedConcurrentExecutions", 50),
-    ("lambda/function:Function", "", "loggingConfig.logGroup", "/rag/prod/service"),
-    ("lambda/function:Function", "", "environment.variables.AWS_LWA_INVOKE_MODE", "response_stream"),
-    ("lambda/function:Function", "", "environment.variables.AWS_LWA_PORT", "8000"),
-    ("lambda/function:Function", "", "environment.variables.AWS_LWA_READINESS_CHECK_PATH", "/readyz"),
+    ("lambda/function:Function", "-function", "packageType", "Image"),
+    ("lambda/function:Function", "-function", "imageUri", DIGEST),
+    ("lambda/function:Function", "-function", "architectures.0", "x86_64"),
+    ("lambda/function:Function", "-function", "memorySize", 3008),
+    ("lambda/function:Function", "-function", "timeout", 120),
+    ("lambda/function:Function", "-function", "publish", True),
+    ("lambda/function:Function", "-function", "tracingConfig.mode", "Active"),
+    ("lambda/function:Function", "-function", "kmsKeyArn", "arn:aws:kms:eu-north-1:111122223333:rag-platform-prod-key"),
+    ("lambda/function:Function", "-function", "ephemeralStorage.size", 512),
+    ("lambda/function:Function", "-function", "reservedConcurrentExecutions", 50),
+    ("lambda/function:Function", "-function", "loggingConfig.logGroup", "/rag/prod/service"),
+    ("lambda/function:Function", "-function", "environment.variables.AWS_LWA_INVOKE_MODE", "response_stream"),
+    ("lambda/function:Function", "-function", "environment.variables.AWS_LWA_PORT", "8000"),
+    ("lambda/function:Function", "-function", "environment.variables.AWS_LWA_READINESS_CHECK_PATH", "/readyz"),
     ("lambda/alias:Alias", "", "name", "live"),
     ("lambda/alias:Alias", "", "functionVersion", "1"),
-    ("lambda/permission:Permission", "", "principal", "apigateway.amazonaws.com"),
-    ("lambda/permission:Permission", "", "qualifier", "live"),
+    ("lambda/permission:Permission", "-invoke", "principal", "apigateway.amazonaws.com"),
+    ("lambda/permission:Permission", "-invoke", "qualifier", "live"),
     (
         "lambda/permission:Permission",
-        "",
+        "-invoke",
         "sourceArn",
         "arn:aws:execute-api:eu-north-1:111122223333:rag-platform-prod-api/*/*",
     ),
@@ -82,7 +82,7 @@ def integration_ms(declared: offline.Program) -> int:
 @pytest.mark.parametrize("seconds", [30, 120, 895])
 def test_the_request_gives_up_before_the_function_and_that_before_the_gateway(seconds: int) -> None:
     declared = on_lambda(**{"lambda": {"timeoutSeconds": seconds}})
-    made = declared.one("lambda/function:Function").inputs
+    made = declared.one("lambda/function:Function", "-function").inputs
     deadline_s = float(made["environment"]["variables"]["RAG_DEADLINE_S"])
     assert deadline_s < made["timeout"] < integration_ms(declared) / 1000 <= 900
 
@@ -118,7 +118,7 @@ def test_the_function_may_read_its_own_secrets_and_little_else(prod: offline.Pro
 
 
 def test_no_secret_is_in_what_the_function_is_declared_with(prod: offline.Program) -> None:
-    made = prod.one("lambda/function:Function").inputs
+    made = prod.one("lambda/function:Function", "-function").inputs
     assert "planted" not in json.dumps(made)
     assert set(json.loads(made["environment"]["variables"]["RAG_SECRETS_FROM"])) == {
         "OPENAI_API_KEY",
@@ -151,7 +151,7 @@ def test_a_new_document_is_a_new_deployment_and_a_new_image_is_none() -> None:
 
 def test_a_private_store_brings_the_function_into_the_private_subnets() -> None:
     declared = on_lambda(retrieval={"qdrant": "self-hosted"}, cache={"redis": "elasticache"})
-    place = declared.one("lambda/function:Function").inputs["vpcConfig"]
+    place = declared.one("lambda/function:Function", "-function").inputs["vpcConfig"]
     assert len(place["subnetIds"]) == 3
     assert place["securityGroupIds"] == ["rag-platform-prod-function-id"]
     out = {
@@ -193,6 +193,6 @@ def test_a_gradual_rollout_owns_the_alias_and_goes_back_on_the_alarms() -> None:
 
 
 def test_an_arm_function_is_one_key() -> None:
-    assert on_lambda(service={"architecture": "arm64"}).one("lambda/function:Function").inputs["architectures"] == [
-        "arm64"
-    ]
+    assert on_lambda(service={"architecture": "arm64"}).one("lambda/function:Function", "-function").inputs[
+        "architectures"
+    ] == ["arm64"]

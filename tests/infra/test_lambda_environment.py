@@ -14,7 +14,7 @@ from tests.infra.test_ecs_environment import CASES
 
 
 def told(**more: Any) -> dict[str, str]:
-    made = program("prod", topology="lambda", **more).one("lambda/function:Function").inputs
+    made = program("prod", topology="lambda", **more).one("lambda/function:Function", "-function").inputs
     return dict(made["environment"]["variables"])
 
 

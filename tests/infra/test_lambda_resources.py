@@ -45,12 +45,12 @@ def test_a_zip_is_kept_in_a_bucket_under_its_digest(tmp_path: Path) -> None:
     program = declared("prod", more)
     hold_to_golden("lambda-prod-zip.txt", lines(program))
     (kept,) = program.of("bucketObjectv2:BucketObjectv2")
-    made = program.one("lambda/function:Function").inputs
+    made = program.one("lambda/function:Function", "-function").inputs
     assert made["s3Key"] == kept.inputs["key"]
     assert program.outputs["release"]["image"] == f"zip@sha256:{kept.inputs['key'].removesuffix('.zip')}"
     assert made["environment"]["variables"]["RAG_RELEASE"] == program.outputs["release"]["image"]
     zipped.write_bytes(b"other code")
-    assert declared("prod", more).one("lambda/function:Function").inputs["s3Key"] != made["s3Key"]
+    assert declared("prod", more).one("lambda/function:Function", "-function").inputs["s3Key"] != made["s3Key"]
 
 
 def test_a_zip_that_is_not_there_is_one_clear_line() -> None:

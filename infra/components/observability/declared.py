@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pulumi
 import pulumi_aws as aws
@@ -11,12 +11,16 @@ import pulumi_aws as aws
 from infra.components.observability.alarm import COMPARISONS, Alarm, Composite, described
 from infra.components.observability.alarms import deployment_alarms, standing_alarms
 from infra.components.observability.metrics import Metric
+from infra.components.own_functions.healing import Healing, HealingArgs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from infra.components.account import Site
     from infra.components.alerts import Alerts
+    from infra.components.model_access import ModelAccess
     from infra.components.observability.watched import Front, Watched
+    from infra.config import StackConfig
     from infra.config.workload import Monitoring
 
 
@@ -47,19 +51,39 @@ class ServiceAlarms(pulumi.ComponentResource):
         self.register_outputs({"names": self.names})
 
 
+class Surroundings(Protocol):
+    """What a topology has besides its service: `Foundation` is one."""
+
+    site: Site
+    alerts: Alerts
+    key_arn: pulumi.Output[str]
+    model: ModelAccess | None
+
+
 class Observability(pulumi.ComponentResource):
     """Everything else that watches a stack; declared once its workload is."""
 
     def __init__(
         self,
         name: str,
+        cfg: StackConfig,
+        base: Surroundings,
         watched: Watched,
-        alerts: Alerts,
-        config: Monitoring,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("rag-platform:component:Observability", name, None, opts)
-        declare(name, standing_alarms(watched, config), Told(alerts, config.runbook_url), self)
+        config, child = cfg.monitoring, pulumi.ResourceOptions(parent=self)
+        declare(name, standing_alarms(watched, config), Told(base.alerts, config.runbook_url), self)
+        if watched.serves and watched.endpoint and base.model is not None and config.self_healing:
+            args = HealingArgs(
+                endpoint=watched.endpoint,
+                alarm=f"{name}-endpoint-down",
+                model=base.model,
+                pager=base.alerts.pager,
+                key_arn=base.key_arn,
+                log_days=config.log_retention_days,
+            )
+            Healing(name, base.site, args, opts=child)
         self.register_outputs({})
 
 

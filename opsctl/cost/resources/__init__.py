@@ -17,6 +17,7 @@ PRICED: dict[str, Pricer] = {
     "aws:apigateway/restApi:RestApi": serverless.rest_api,
     "aws:autoscaling/group:Group": compute.instance_group,
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": monitoring.composite,
+    "aws:cloudwatch/eventRule:EventRule": monitoring.events,
     "aws:cloudwatch/logGroup:LogGroup": storage.log_group,
     "aws:cloudwatch/metricAlarm:MetricAlarm": monitoring.alarm,
     "aws:ebs/volume:Volume": storage.volume,
@@ -62,6 +63,8 @@ FREE = frozenset(
         "aws:chatbot/slackChannelConfiguration:SlackChannelConfiguration",
         "aws:codedeploy/application:Application",  # free for Lambda
         "aws:codedeploy/deploymentGroup:DeploymentGroup",
+        "aws:cloudwatch/eventTarget:EventTarget",
+        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
         "aws:dlm/lifecyclePolicy:LifecyclePolicy",  # its snapshots are priced with their volume
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
         "aws:ec2/flowLog:FlowLog",  # paid as its log group

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
-from opsctl.cost.components import Component, Situation
+from opsctl.cost.components import Component, Situation, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.offline import Declared
+
+MIB_PER_GIB = 1024
 
 
 def alarm(watch: Declared, at: Situation) -> Iterator[Component]:
@@ -51,4 +55,23 @@ def metrics(group: Declared, at: Situation) -> Iterator[Component]:
         quantity=at.usage.amount("service_metrics"),
         unit="metric-month",
         assumption=at.usage.because("service_metrics"),
+    )
+
+
+def events(rule: Declared, at: Situation) -> Iterator[Component]:
+    """The runs of the function that a schedule calls; one that waits for trouble is not called at all."""
+    when = re.fullmatch(r"rate\((\d+) minutes?\)", str(rule.inputs.get("scheduleExpression", "")))
+    if when is None:
+        return
+    made = at.program.one("lambda/function:Function", rule.name.removesuffix("-clock"))
+    runs = at.hours * 60 / Decimal(when[1])
+    of = partial(Component, resource=made.name, part="monitoring")
+    gib = number(made.inputs, "memorySize") / MIB_PER_GIB
+    yield of(name=f"runs, each {when[1]} minutes", price_key="lambda.request", quantity=runs, unit="request")
+    yield of(
+        name="run time",
+        price_key="lambda.arm.gb_second",
+        quantity=runs * gib * at.usage.amount("own_function_seconds"),
+        unit="GB-second",
+        assumption=at.usage.because("own_function_seconds"),
     )

@@ -22,6 +22,8 @@ FAMILIES = {"x86_64": "x86", "arm64": "arm"}
 
 def function(made: Declared, at: Situation) -> Iterator[Component]:
     """Invocations, and their seconds times the memory; with warm instances at the lower rate that these have."""
+    if not made.name.endswith("-function"):
+        return  # one of the stack's own: priced with the rule that calls it
     (architecture,) = made.inputs.get("architectures") or ("x86_64",)
     gib = number(made.inputs, "memorySize") / MIB_PER_GIB
     seconds = at.queries * at.usage.amount("function_seconds_per_query")
@@ -70,7 +72,7 @@ def _snapshots(made: Declared, gib: Decimal, at: Situation) -> Iterator[Componen
 
 def warm_instances(kept: Declared, at: Situation) -> Iterator[Component]:
     """Memory that is kept started, queries or not."""
-    made = at.program.one("lambda/function:Function")
+    made = at.program.one("lambda/function:Function", "-function")
     (architecture,) = made.inputs.get("architectures") or ("x86_64",)
     gib = number(made.inputs, "memorySize") / MIB_PER_GIB
     count = number(kept.inputs, "provisionedConcurrentExecutions")

@@ -102,7 +102,7 @@ def log_group(group: Declared, at: Situation) -> Iterator[Component]:
     """
     name = str(group.inputs.get("name", group.name))
     of = partial(Component, resource=group.name, part="logs")
-    if name.endswith(("/exec", "/performance")):
+    if name.endswith(("/exec", "/performance")) or "/functions/" in name:  # of a function: a line or two for each run
         return
     figure = _log_figure(name)
     by_query = figure.endswith("_per_query")
