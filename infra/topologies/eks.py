@@ -23,6 +23,8 @@ from infra.components.kube.network_policies import Near
 from infra.components.kube.stores import KubeStores, KubeStoresArgs
 from infra.components.load_balancer import ANYWHERE
 from infra.components.model_access import invoke_statements
+from infra.components.observability.declared import Observability, ServiceAlarms
+from infra.components.observability.watched import service_alone, watched
 from infra.components.permissions import allow
 from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
@@ -64,6 +66,7 @@ class EksTopology(pulumi.ComponentResource):
         self._let_pods_reach_neighbours()
         self._bound = self._pods_identity()
         self._service = self._workload() if cfg.service.image else None
+        self._watch()
         self.delivery = self._deliver()
         self.register_outputs({"url": self.delivery.url})
 
@@ -186,6 +189,14 @@ class EksTopology(pulumi.ComponentResource):
         if self._public is not None:
             self._address(self._public, made.hostname)
         return made
+
+    def _watch(self) -> None:
+        """The controller makes the load balancer, so its name is not known here: the service speaks for itself."""
+        cfg, base = self._cfg, self._base
+        front = service_alone(f"rag-platform/{cfg.stack}")
+        certificate = self._public.certificate_arn if self._public else None
+        ServiceAlarms(self._name, front, base.alerts, cfg.monitoring, opts=self._child)
+        Observability(self._name, cfg, base, watched(cfg, front, certificate_arn=certificate), opts=self._child)
 
     def _front(self) -> FrontArgs:
         cfg, base = self._cfg, self._base

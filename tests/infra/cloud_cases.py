@@ -14,6 +14,17 @@ from infra.config import StackConfig, parse
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 DIGEST = "111122223333.dkr.ecr.eu-north-1.amazonaws.com/rag@sha256:" + "0" * 64
+# what watches a workload, and is not there before it
+WATCHING = {
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm",
+    "aws:cloudwatch/eventRule:EventRule",
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:lambda/function:Function",
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+    "aws:lambda/permission:Permission",
+    "rag-platform:component:Healing",
+    "rag-platform:component:OwnFunction",
+}
 VENDORS = ("openaiApiKey", "qdrantApiKey", "mongoUrl")
 
 

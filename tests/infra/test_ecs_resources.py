@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infra import offline
-from tests.infra.cloud_cases import config, hold_to_golden, merged, second_phase
+from tests.infra.cloud_cases import WATCHING, config, hold_to_golden, merged, second_phase
 
 SELF_HOSTED = {
     "retrieval": {"qdrant": "self-hosted"},
@@ -70,14 +70,7 @@ def test_first_phase_is_the_second_without_the_workload() -> None:
         "aws:ecs/taskDefinition:TaskDefinition",
         "aws:ecs/service:Service",
         "aws:appautoscaling/target:Target",
-        "aws:cloudwatch/compositeAlarm:CompositeAlarm",
-        "aws:cloudwatch/eventRule:EventRule",
-        "aws:cloudwatch/eventTarget:EventTarget",
-        "aws:lambda/function:Function",
-        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
-        "aws:lambda/permission:Permission",
-        "rag-platform:component:Healing",
-        "rag-platform:component:OwnFunction",
+        *WATCHING,
         "aws:appautoscaling/policy:Policy",
         "aws:appautoscaling/scheduledAction:ScheduledAction",
         "aws:secretsmanager/secretVersion:SecretVersion",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra import offline
-from tests.infra.cloud_cases import config, hold_to_golden, second_phase
+from tests.infra.cloud_cases import WATCHING, config, hold_to_golden, second_phase
 
 EKS = {"topology": "eks"}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -45,6 +45,7 @@ def test_first_phase_is_the_second_without_the_workload(declared: dict[str, offl
     first, second = declared["dev-first-phase"], declared["dev"]
     added = {each.type for each in second.resources} - {each.type for each in first.resources}
     assert added == {
+        *WATCHING,
         "rag-platform:component:Workload",
         "kubernetes:apps/v1:Deployment",
         "kubernetes:autoscaling/v2:HorizontalPodAutoscaler",

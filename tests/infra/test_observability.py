@@ -21,7 +21,7 @@ from infra.config.edge_cloud import EdgeAlarms
 from infra.config.workload import Monitoring
 from opsctl.endpoint import names
 from service.telemetry import emf
-from tests.infra import test_edge_cloud, test_lambda_resources
+from tests.infra import test_edge_cloud, test_eks_resources, test_lambda_resources
 from tests.infra.cloud_cases import GOLDEN, ROOT, config
 from tests.infra.test_ecs_resources import CASES
 
@@ -99,6 +99,8 @@ def programs() -> dict[str, offline.Program]:
     made = {case: offline.declare(config(stack, more)) for case, (stack, more) in CASES.items() if case in ECS}
     made["lambda"] = test_lambda_resources.declared(*test_lambda_resources.CASES["prod"])
     made["hybrid"] = test_edge_cloud.hybrid()
+    stack, more = test_eks_resources.CASES["prod"]
+    made["eks"] = offline.declare(config(stack, more))
     return made
 
 
