@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from service import bundle
-from service.adapters import faiss_index, packaged
+from service.adapters import faiss_build, packaged
 from service.adapters.onnx_minilm import DIMENSION, MODEL_ID
 from service.bundle import Chunk, Manifest
 
@@ -79,9 +79,9 @@ def _unit_vectors(count: int) -> Vectors:
 
 
 def _write(home: Path, vectors: Vectors) -> None:
-    index = faiss_index.build(vectors, "sq8")
+    index = faiss_build.build(vectors, "sq8")
     with bundle.replacing(home) as staging:
-        faiss_index.write(index, staging / bundle.INDEX)
+        faiss_build.write(index, staging / bundle.INDEX)
         count = bundle.write_chunks(staging / bundle.CHUNKS, _chunks(len(vectors)))
         bundle.write_manifest(
             staging,
@@ -91,7 +91,7 @@ def _write(home: Path, vectors: Vectors) -> None:
                 dimension=DIMENSION,
                 count=count,
                 index_type="sq8",
-                recall_at_10=faiss_index.recall_at_10(index, vectors),
+                recall_at_10=faiss_build.recall_at_10(index, vectors),
                 files=bundle.checksums(staging),
                 created=datetime.now(UTC),
                 source="synthetic",

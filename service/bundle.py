@@ -7,6 +7,7 @@ This module knows files and checksums; what is inside the index is the adapter's
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -28,15 +29,17 @@ from service.errors import StartupError
 FORMAT_VERSION = 1
 MANIFEST, INDEX, CHUNKS = "manifest.json", "index.faiss", "chunks.sqlite"
 CURRENT = "current"
+_STAGING = ".new-"
 KEEP = 2  # bundles per home: the current one and the one before, for a rollback
 
 IndexType = Literal["sq8", "flat", "ivf-sq8", "hnsw"]
 
 _SCHEMA = """
 CREATE TABLE chunks (
-    position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, collection TEXT NOT NULL, author TEXT NOT NULL,
+    position INTEGER PRIMARY KEY, id TEXT NOT NULL, collection TEXT NOT NULL, author TEXT NOT NULL,
     title TEXT NOT NULL, url TEXT NOT NULL, text TEXT NOT NULL,
-    author_key TEXT NOT NULL -- casefolded: SQLite's own NOCASE knows only ASCII
+    author_key TEXT NOT NULL, -- casefolded: SQLite's own NOCASE knows only ASCII
+    UNIQUE (collection, id)
 );
 CREATE INDEX chunks_author ON chunks (author_key);
 CREATE INDEX chunks_collection ON chunks (collection, position);
@@ -156,21 +159,50 @@ def open_chunks(folder: Path) -> sqlite3.Connection:
 
 @contextmanager
 def replacing(home: Path) -> Iterator[Path]:
-    """A new folder to fill; on success it becomes `home/current`, on any error it is gone and the old one stays."""
+    """A new folder to fill; on success it becomes `home/current`, on any error it is gone and the old one stays.
+
+    Raises:
+        StartupError: another process is building there.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
+    with locked(home):
+        for left in home.glob(f"{_STAGING}*"):  # of a process that was killed: nobody else holds the lock
+            shutil.rmtree(left, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=home))
+        try:
+            yield staging
+            _switch(home, staging)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold the folder `home` for this process, which ends the hold even when it is killed.
+
+    Raises:
+        StartupError: another process holds it.
+    """
+    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield staging
-        digest = json.loads((staging / MANIFEST).read_text())["files"][INDEX][:12]
-        final = home / f"{datetime.now().astimezone():%Y%m%dT%H%M%S%f}-{digest}"
-        staging.chmod(0o755)
-        staging.rename(final)
-        link = home / f".{CURRENT}-{final.name}"
-        link.symlink_to(final.name)
-        os.replace(link, home / CURRENT)  # noqa: PTH105 - Path.replace would do; os.replace names the guarantee
-        _drop_old(home)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise StartupError(f"{home}: another process builds a bundle there; wait until it has ended") from exc
+        yield
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        os.close(folder)
+
+
+def _switch(home: Path, staging: Path) -> None:
+    digest = json.loads((staging / MANIFEST).read_text())["files"][INDEX][:12]
+    final = home / f"{datetime.now().astimezone():%Y%m%dT%H%M%S%f}-{digest}"
+    staging.chmod(0o755)
+    staging.rename(final)
+    link = home / f".{CURRENT}-{final.name}"
+    link.symlink_to(final.name)
+    os.replace(link, home / CURRENT)  # noqa: PTH105 - Path.replace would do; os.replace names the guarantee
+    _drop_old(home)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -296,11 +296,19 @@ def secret_names() -> dict[str, str]:
     }
 
 
-def load(fetch: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None) -> Settings:
+# What a job leaves alone, whatever the service's own environment says of it.
+NOT_A_SERVER: dict[str, object] = {
+    "host": "127.0.0.1", "auth": "none", "generator": "none", "query_model": "none", "reranker": "none",
+    "cache": "none", "fallback": "none", "documents": "none",
+}  # fmt: skip
+
+
+def load(fetch: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None, **fixed: object) -> Settings:
     """Read the environment once, and what it refers to.
 
     Args:
         fetch: for environment name -> ARN, environment name -> the secret's value.
+        fixed: fields that are so, whatever the environment says.
 
     Raises:
         StartupError: every wrong or missing name at once, values withheld; or what `fetch` raises.
@@ -312,7 +320,7 @@ def load(fetch: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None) 
     given = fetch(references) if fetch and references else {}
     values: dict[str, Any] = {_keyword(name): value for name, value in given.items()}
     with _in_one_line():
-        return Settings(**values)
+        return Settings(**values | fixed)
 
 
 def _keyword(name: str) -> str:

@@ -25,17 +25,28 @@ class FakeQdrant:
     failure: Response | None = None
     delays_s: dict[str, float] = field(default_factory=dict)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    indexed: list[tuple[str, str, str]] = field(default_factory=list)
     store: AsyncQdrantClient = field(default_factory=lambda: AsyncQdrantClient(":memory:"))
 
     def app(self) -> Starlette:
         calls: list[tuple[str, str, Callable[[str, Any], Awaitable[Any]]]] = [
             ("GET", "/collections/{name}", self._info),
             ("PUT", "/collections/{name}", self._create),
+            ("DELETE", "/collections/{name}", self._drop),
             ("PATCH", "/collections/{name}", self._update),
             ("PUT", "/collections/{name}/points", self._upsert),
             ("POST", "/collections/{name}/points/query/batch", self._query),
+            ("PUT", "/collections/{name}/index", self._index),
+            ("POST", "/collections/{name}/points", self._retrieve),
+            ("POST", "/collections/{name}/points/scroll", self._scroll),
+            ("POST", "/collections/{name}/points/count", self._count),
+            ("POST", "/collections/{name}/points/delete", self._delete),
         ]
-        return Starlette(routes=[Route(path, self._route(call), methods=[method]) for method, path, call in calls])
+        exists = Route("/collections/{name}/exists", self._exists)
+        return Starlette(routes=[exists, *self._routes(calls)])
+
+    def _routes(self, calls: list[tuple[str, str, Callable[[str, Any], Awaitable[Any]]]]) -> list[Route]:
+        return [Route(path, self._route(call), methods=[method]) for method, path, call in calls]
 
     def sent_to(self, path: str) -> list[Any]:
         return [body for _, sent, body in self.requests if sent == path]
@@ -67,10 +78,46 @@ class FakeQdrant:
         return await self.store.update_collection(name, metadata=body["metadata"])
 
     async def _upsert(self, name: str, body: Any) -> Any:
-        points = models.PointsList.model_validate(body).points
+        if "batch" in body:
+            points: Any = models.Batch.model_construct(**body["batch"])
+        else:
+            points = models.PointsList.model_validate(body).points
         return (await self.store.upsert(name, points)).model_dump(mode="json")
 
     async def _query(self, name: str, body: Any) -> Any:
         await asyncio.sleep(self.delays_s.get(name, 0))
         searches = models.QueryRequestBatch.model_validate(body).searches
         return [answer.model_dump(mode="json") for answer in await self.store.query_batch_points(name, searches)]
+
+    async def _exists(self, request: Request) -> Response:
+        if self.failure is not None:
+            return self.failure
+        exists = await self.store.collection_exists(request.path_params["name"])
+        return JSONResponse({"result": {"exists": exists}, "status": "ok", "time": 0.0})
+
+    async def _drop(self, name: str, _: Any) -> Any:
+        return await self.store.delete_collection(name)
+
+    async def _index(self, name: str, body: Any) -> Any:
+        self.indexed.append((name, body["field_name"], body["field_schema"]))
+        return {"operation_id": 1, "status": "completed"}
+
+    async def _retrieve(self, name: str, body: Any) -> Any:
+        found = await self.store.retrieve(name, body["ids"], body.get("with_payload"), body.get("with_vector"))
+        return [record.model_dump(mode="json") for record in found]
+
+    async def _scroll(self, name: str, body: Any) -> Any:
+        page, following = await self.store.scroll(
+            name,
+            limit=body["limit"],
+            offset=body.get("offset"),
+            with_payload=body.get("with_payload"),
+            with_vectors=body.get("with_vector"),
+        )
+        return {"points": [record.model_dump(mode="json") for record in page], "next_page_offset": following}
+
+    async def _count(self, name: str, _: Any) -> Any:
+        return (await self.store.count(name)).model_dump(mode="json")
+
+    async def _delete(self, name: str, body: Any) -> Any:
+        return (await self.store.delete(name, models.PointIdsList(points=body["points"]))).model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""FAISS: builds the bundle's index and searches it in process; metadata comes from the bundle's SQLite file."""
+"""FAISS: searches the bundle's index in process; metadata comes from the bundle's SQLite file."""
 
 from __future__ import annotations
 
@@ -18,68 +18,8 @@ from service.ports import Hit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from service.bundle import IndexType, Manifest
+    from service.bundle import Manifest
     from service.ports import Embedder, Vectors
-
-IVF_TRAINING_PER_CELL = 39  # FAISS warns below this many training points per cell
-IVF_PROBES = 8
-HNSW_LINKS = 32
-HNSW_EF_SEARCH = 128
-RECALL_QUERIES = 200
-K = 10
-
-
-def build(vectors: Vectors, kind: IndexType) -> Any:  # noqa: ANN401 - FAISS has no types
-    """Index of unit vectors under inner product (their cosine); shape (n, dimension)."""
-    import faiss  # noqa: PLC0415 - a tenth of a second that only the edge needs
-
-    count, dimension = vectors.shape
-    metric = faiss.METRIC_INNER_PRODUCT
-    index: Any
-    if kind == "flat":
-        index = faiss.IndexFlat(dimension, metric)
-    elif kind == "sq8":
-        index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_8bit, metric)
-    elif kind == "ivf-sq8":
-        cells = max(1, min(4 * int(count**0.5), count // IVF_TRAINING_PER_CELL))
-        coarse = faiss.IndexFlat(dimension, metric)
-        index = faiss.IndexIVFScalarQuantizer(coarse, dimension, cells, faiss.ScalarQuantizer.QT_8bit, metric)
-        index.nprobe = min(cells, IVF_PROBES)
-    else:
-        index = faiss.IndexHNSWFlat(dimension, HNSW_LINKS, metric)
-        index.hnsw.efSearch = HNSW_EF_SEARCH
-    index.train(vectors)
-    index.add(vectors)
-    return index
-
-
-def recall_at_10(index: Any, vectors: Vectors) -> float:  # noqa: ANN401
-    """Mean share of the exact ten nearest that `index` finds, over up to RECALL_QUERIES of its own vectors.
-
-    The queries are pairwise means of neighbouring rows, so that no query is itself a row.
-    """
-    count = len(vectors)
-    picks = np.linspace(0, count - 1, min(RECALL_QUERIES, count)).astype(int)
-    queries = vectors[picks] + 0.5 * vectors[(picks + 1) % count]
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    k = min(K, count)
-    exact = np.argsort(-(queries @ vectors.T), axis=1)[:, :k]
-    found = index.search(np.ascontiguousarray(queries, np.float32), k)[1]
-    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(exact, found, strict=True)]))
-
-
-def write(index: Any, path: Path) -> None:  # noqa: ANN401
-    """Write the index file.
-
-    Raises:
-        OSError: the disk is full, or the folder can't be written.
-    """
-    import faiss  # noqa: PLC0415
-
-    try:
-        faiss.write_index(index, str(path))
-    except RuntimeError as exc:
-        raise OSError(f"{path.name} can't be written: {str(exc).rpartition(': ')[2]}") from exc
 
 
 class FaissStore:
@@ -194,7 +134,7 @@ class FaissStore:
         if self.manifest.index_type == "ivf-sq8":
             return faiss.SearchParametersIVF(sel=selector, nprobe=self._index.nprobe)
         if self.manifest.index_type == "hnsw":
-            return faiss.SearchParametersHNSW(sel=selector, efSearch=HNSW_EF_SEARCH)
+            return faiss.SearchParametersHNSW(sel=selector, efSearch=self._index.hnsw.efSearch)
         return faiss.SearchParameters(sel=selector)
 
 

@@ -30,6 +30,10 @@ STAGE = "documents"
 USERS = "users"
 NAME = "fullName"
 MAX_NAMESAKES = 100
+NOT_A_URL = (
+    "DATABASE_HOST is no MongoDB URL ({}); give mongodb://user:password@host:27017 or mongodb+srv://..., with the "
+    "password percent-encoded"
+)
 REFUSED = {13, 18, 8000}  # Unauthorized, AuthenticationFailed, Atlas's own
 
 
@@ -59,10 +63,7 @@ class MongoDocuments:
                 appname="rag-platform",
             )
         except (ConfigurationError, ValueError) as exc:  # the text may quote the password
-            raise StartupError(
-                f"DATABASE_HOST is no MongoDB URL ({type(exc).__name__}); give mongodb://user:password@host:27017 or "
-                "mongodb+srv://..., with the password percent-encoded"
-            ) from None
+            raise StartupError(NOT_A_URL.format(type(exc).__name__)) from None
         return cls(client, database=database)
 
     async def author_ids(self, name: str) -> tuple[str, ...]:
@@ -72,12 +73,12 @@ class MongoDocuments:
         pattern = r"^\s*" + r"\s+".join(re.escape(word) for word in words) + r"\s*$"
         # A regular expression, not a collation: servers that only speak MongoDB's protocol ignore collations.
         matching = {NAME: {"$regex": pattern, "$options": "i"}}
-        with _translated():
+        with translated():
             users = await self._users.find(matching, {"_id": 1}).limit(MAX_NAMESAKES).to_list()
         return tuple(str(user["_id"]) for user in users)
 
     async def ping(self) -> None:
-        with _translated():
+        with translated():
             await self._client.admin.command("ping")
 
     async def aclose(self) -> None:
@@ -86,7 +87,8 @@ class MongoDocuments:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Raise the driver's errors as the service's own."""
     try:
         yield
     except OperationFailure as exc:

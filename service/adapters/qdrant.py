@@ -134,7 +134,7 @@ class QdrantStore:
         await self._client.close()
 
     async def _search(self, collection: str, requests: Sequence[QueryRequest]) -> list[list[Hit]]:
-        with _translated(collection):
+        with translated(collection):
             responses = await self._client.query_batch_points(collection, requests)
         return [[_hit(collection, point) for point in response.points] for response in responses]
 
@@ -142,7 +142,7 @@ class QdrantStore:
         return list(await asyncio.gather(*(self._info(name) for name in self._collections)))
 
     async def _info(self, collection: str) -> CollectionInfo:
-        with _translated(collection):
+        with translated(collection):
             return await self._client.get_collection(collection)
 
 
@@ -158,7 +158,8 @@ def _state(info: CollectionInfo) -> dict[str, object]:
 
 
 @contextmanager
-def _translated(collection: str) -> Iterator[None]:
+def translated(collection: str) -> Iterator[None]:
+    """Raise the client's errors as the service's own."""
     try:
         yield
     except ResourceExhaustedResponse as exc:
@@ -174,7 +175,7 @@ def _translated(collection: str) -> Iterator[None]:
 
 def _refusal(status: int, collection: str) -> str:
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return f"Qdrant refused the key ({status}); set QDRANT_APIKEY to a key that may read {collection}"
+        return f"Qdrant refused the key ({status}); set QDRANT_APIKEY to a key for {collection}"
     if status == httpx.codes.NOT_FOUND:
         return f"collection {collection} does not exist; ingest it, or take it out of RAG_COLLECTIONS"
     return f"Qdrant answered {status} for collection {collection}"

@@ -39,7 +39,7 @@ class Splitter:
         texts = cut if len(cut) == 1 else [text for text in cut if len(text) >= SHORTEST_CHARS]
         return [
             Chunk(
-                id=str(uuid.uuid5(_NAMESPACE, f"{document.collection}\0{document.url}\0{document.title}\0{n}\0{text}")),
+                id=str(uuid.uuid5(_NAMESPACE, f"{document.collection}\0{document.key}\0{n}\0{text}")),
                 collection=document.collection,
                 author=document.author,
                 title=document.title,

@@ -14,14 +14,17 @@ from email.message import Message
 from email.utils import getaddresses
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from service.errors import StartupError
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 COLLECTIONS = ("posts", "articles", "repos")
 UNKNOWN_AUTHOR = "unknown"
 MAX_FILE_BYTES = 20 * 1024 * 1024
-_DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w+/=-]+")  # a picture in a text: long, and nothing to find
+DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[\w+/=-]+")  # a picture in a text: long, and nothing to find
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -35,6 +38,13 @@ class Document:
     author: str
     text: str
     markup: Literal["markdown", "text"] = "text"
+    id: str = ""
+    author_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """What stays the same when the text is edited: its id where the source has ids, else where it is from."""
+        return self.id or f"{self.url}\0{self.title}"
 
 
 def demo(project: Path = PROJECT) -> list[Document]:
@@ -46,23 +56,28 @@ def demo(project: Path = PROJECT) -> list[Document]:
 
 
 def folder(path: Path) -> list[Document]:
-    """Every readable document below `path`; JSONL rows may name their own collection, the rest are `articles`.
+    """Every readable document below `path` that has a text.
 
     Raises:
-        StartupError: no such folder, nothing in it to read, or a file that can't be read.
+        StartupError: as `documents`, or there is none.
+    """
+    found = [document for document in documents(path) if document.text.strip()]
+    if not found:
+        raise StartupError(f"{path}: no text in any {', '.join(sorted(READERS))} file below it")
+    return found
+
+
+def documents(path: Path) -> Iterator[Document]:
+    """Every document below `path`, file by file; JSONL rows may name their own collection, the rest are `articles`.
+
+    Raises:
+        StartupError: no such folder, or a file that can't be read.
     """
     if not path.is_dir():
         raise StartupError(f"{path} is not a folder; give one with .md, .html, .txt or .jsonl files")
-    documents = [
-        document
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and file.suffix.lower() in READERS
-        for document in _read(file, path)
-        if document.text.strip()
-    ]
-    if not documents:
-        raise StartupError(f"{path}: no text in any {', '.join(sorted(READERS))} file below it")
-    return documents
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.suffix.lower() in READERS:
+            yield from _read(file, path)
 
 
 def _read(file: Path, root: Path) -> list[Document]:
@@ -74,7 +89,7 @@ def _read(file: Path, root: Path) -> list[Document]:
         raise StartupError(f"{file}: not UTF-8 at byte {exc.start}; convert it") from exc
     except OSError as exc:
         raise StartupError(f"{file}: can't be read ({exc.strerror}); make it readable or move it away") from exc
-    return READERS[file.suffix.lower()](_DATA_URI.sub("", text), file.relative_to(root))
+    return READERS[file.suffix.lower()](DATA_URI.sub("", text), file.relative_to(root))
 
 
 def _markdown(text: str, name: Path) -> list[Document]:
@@ -88,16 +103,22 @@ def _plain(text: str, name: Path) -> list[Document]:
 
 
 def _html(text: str, name: Path) -> list[Document]:
-    from bs4 import BeautifulSoup  # noqa: PLC0415 - only where there is HTML
-
-    soup = BeautifulSoup(text, "html.parser")
-    for tag in soup(["script", "style", "nav", "template"]):
-        tag.decompose()
+    soup = html(text)
     title = soup.title.get_text(strip=True) if soup.title else name.stem
     author = soup.find("meta", attrs={"name": "author"})
     named = str(author.get("content") or "").strip() if author is not None else ""
     body = soup.get_text("\n", strip=True)
     return [Document("articles", title or name.stem, name.as_posix(), named or UNKNOWN_AUTHOR, body)]
+
+
+def html(text: str) -> BeautifulSoup:
+    """What a reader would see of a page, as a tree."""
+    from bs4 import BeautifulSoup  # noqa: PLC0415 - only where there is HTML
+
+    soup = BeautifulSoup(text, "html.parser")
+    for tag in soup(["script", "style", "nav", "template"]):
+        tag.decompose()
+    return soup
 
 
 def _jsonl(text: str, name: Path) -> list[Document]:
@@ -142,7 +163,7 @@ def _distributions() -> Iterator[Document]:
         if not name or name in seen or not str(readme).strip():
             continue
         seen.add(name)
-        text = f"{name}: {about.get('Summary') or ''}\n\n{_without_badges(str(readme))}"
+        text = f"{name}: {about.get('Summary') or ''}\n\n{without_badges(str(readme))}"
         kind = about.get("Description-Content-Type", "")
         markup: Literal["markdown", "text"] = "markdown" if "markdown" in kind else "text"
         yield Document("repos", name, _homepage(about), _author(about), text, markup)
@@ -166,7 +187,7 @@ def _homepage(about: Message) -> str:
     return links[0] if links else f"pypi:{about['Name']}"
 
 
-def _without_badges(readme: str) -> str:
+def without_badges(readme: str) -> str:
     """Image links say nothing to a reader of text, and much to a tokenizer."""
     readme = re.sub(r"\[?!\[[^\]]*\]\([^)]*\)(?:\]\([^)]*\))?", "", readme)
     readme = re.sub(r"<img\b[^>]*>|<a\b[^>]*>|</a>|<!--.*?-->", "", readme, flags=re.DOTALL)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service import bundle
-from service.adapters import faiss_index
+from service.adapters import faiss_build
 from service.adapters.faiss_index import BundleAuthors, FaissStore
 from service.bundle import Chunk, Manifest
 from service.errors import StageUnavailable, StartupError
@@ -36,9 +36,9 @@ def write(
     claims: dict[str, object] | None = None,
 ) -> Manifest:
     rows = vectors(count, dimension)
-    index = faiss_index.build(rows, kind)
+    index = faiss_build.build(rows, kind)
     with bundle.replacing(home) as staging:
-        faiss_index.write(index, staging / bundle.INDEX)
+        faiss_build.write(index, staging / bundle.INDEX)
         bundle.write_chunks(staging / bundle.CHUNKS, chunks(count))
         facts = {
             "embedding_model": "fake",
@@ -217,10 +217,10 @@ def test_a_reader_during_exports_always_sees_a_whole_bundle(tmp_path: Path) -> N
 
 def test_recall_is_measured_against_exact_search() -> None:
     rows = vectors(2000, 32)
-    assert faiss_index.recall_at_10(faiss_index.build(rows, "flat"), rows) == 1.0
-    coarse = faiss_index.build(rows, "ivf-sq8")
+    assert faiss_build.recall_at_10(faiss_build.build(rows, "flat"), rows) == 1.0
+    coarse = faiss_build.build(rows, "ivf-sq8")
     coarse.nprobe = 1
-    assert faiss_index.recall_at_10(coarse, rows) < 0.9
+    assert faiss_build.recall_at_10(coarse, rows) < 0.9
 
 
 def test_the_manifest_says_what_the_contract_names(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_demo_corpus_has_the_projects_docs_and_change_log(tmp_path: Path) ->
 
 def test_badges_are_no_text() -> None:
     readme = "[![ci](https://x/y.svg)](https://x)\n![logo](a.png)\nReal words.\n.. image:: https://x\n   :alt: no\n"
-    assert corpus._without_badges(readme).split() == ["Real", "words."]
+    assert corpus.without_badges(readme).split() == ["Real", "words."]
 
 
 def test_the_demo_corpus_is_in_a_stable_order() -> None:
