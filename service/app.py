@@ -22,6 +22,7 @@ from service.errors import StartupError
 from service.parts import Parts, open_parts
 from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
+from service.renewals import Renewals, rotating
 from service.resilience import Admission, Switches
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -47,17 +48,19 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            renewals = Renewals(linger_s=settings.deadline_s)
             try:
                 opened = (
                     await stack.enter_async_context(
-                        open_parts(settings, telemetry.metrics.quota, telemetry.metrics.bundle)
+                        open_parts(settings, telemetry.metrics.quota, telemetry.metrics.bundle, renewals)
                     )
                     if parts is None
                     else parts
                 )
-                access = await stack.enter_async_context(open_access(settings, opened.breakers))
+                access = await stack.enter_async_context(open_access(settings, opened.breakers, renewals))
                 telemetry.watch(opened.breakers)  # those of both
                 await stack.enter_async_context(telemetry.running())
+                await stack.enter_async_context(rotating(settings, fetch, renewals))
             except StartupError as exc:
                 app.state.refused = exc
                 raise

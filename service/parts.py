@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.errors import StartupError
+from service.renewals import Renewals
 from service.resilience import Breakers
 from service.resilience.budgets import GenerationBudget, cache_s, lookup_s
 from service.resilience.guarded import (
@@ -62,9 +63,12 @@ class Parts:
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, quota: Quota = _unheard, bundle: BundleTold = _unheard
+    settings: Settings,
+    quota: Quota = _unheard,
+    bundle: BundleTold = _unheard,
+    renewals: Renewals | None = None,
 ) -> AsyncIterator[Parts]:
-    """Open every configured backend.
+    """Open every configured backend; those with a secret through `renewals`, which opens them anew.
 
     Raises:
         StartupError: an artefact is missing or corrupt. A network backend that is down is no reason not to start.
@@ -72,16 +76,17 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         embedder, sha256 = await _embedder(settings, stack)
         breakers = Breakers()
+        renewals = renewals or Renewals(linger_s=settings.deadline_s)
         yield Parts(
             embedder=embedder,
-            store=await _store(settings, stack, breakers, (embedder, sha256), bundle),
-            documents=await _documents(settings, stack, breakers),
-            query_model=await _query_model(settings, stack, breakers, quota),
+            store=await _store(settings, stack, breakers, renewals, (embedder, sha256), bundle),
+            documents=await _documents(settings, stack, breakers, renewals),
+            query_model=await _query_model(settings, stack, breakers, renewals, quota),
             reranker=await _reranker(settings, stack),
-            generator=await _generator(settings, stack, breakers, quota),
+            generator=await _generator(settings, stack, breakers, renewals, quota),
             fallback=await _fallback(settings, stack, breakers),
             remote=await _remote(settings, stack, breakers),
-            cache=await _cache(settings, stack, breakers),
+            cache=await _cache(settings, stack, breakers, renewals),
             switches=_switches(settings),
             breakers=breakers,
         )
@@ -110,7 +115,12 @@ async def _embedder(settings: Settings, stack: AsyncExitStack) -> tuple[Embedder
 
 
 async def _store(
-    settings: Settings, stack: AsyncExitStack, breakers: Breakers, embedding: tuple[Embedder, str], told: BundleTold
+    settings: Settings,
+    stack: AsyncExitStack,
+    breakers: Breakers,
+    renewals: Renewals,
+    embedding: tuple[Embedder, str],
+    told: BundleTold,
 ) -> VectorStore:
     embedder, sha256 = embedding
     if settings.vector_store == "faiss" and settings.bundle_dir is not None:
@@ -124,19 +134,22 @@ async def _store(
         raise StartupError("QDRANT_CLOUD_URL is required by RAG_VECTOR_STORE=qdrant")
     from service.adapters.qdrant import QdrantStore  # noqa: PLC0415
 
-    store = QdrantStore.open(
+    open_ = partial(
+        QdrantStore.open,
         settings.qdrant_url,
-        api_key=settings.qdrant_api_key,
         collections=settings.collections,
         dimension=embedder.dimension,
         connections=settings.qdrant_connections,
         timeout_s=settings.search_timeout_s,
     )
+    store = renewals.open("qdrant_api_key", settings.qdrant_api_key, lambda key: open_(api_key=key))
     stack.push_async_callback(store.aclose)
     return GuardedStore(store, breakers.add("qdrant", stage="retrieval", limit_s=settings.search_timeout_s))
 
 
-async def _documents(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Documents | None:
+async def _documents(
+    settings: Settings, stack: AsyncExitStack, breakers: Breakers, renewals: Renewals
+) -> Documents | None:
     if settings.documents == "bundle" and settings.bundle_dir is not None:
         from service.adapters.faiss_index import BundleAuthors  # noqa: PLC0415
 
@@ -144,32 +157,38 @@ async def _documents(settings: Settings, stack: AsyncExitStack, breakers: Breake
     if settings.documents == "mongo" and settings.mongo_url is not None:
         from service.adapters.mongo import MongoDocuments  # noqa: PLC0415
 
-        documents = MongoDocuments.open(
-            settings.mongo_url,
+        open_ = partial(
+            MongoDocuments.open,
             database=settings.mongo_database,
             connections=settings.mongo_connections,
             timeout_s=settings.mongo_timeout_s,
         )
+        documents = renewals.open("mongo_url", settings.mongo_url, open_)
         stack.push_async_callback(documents.aclose)
         return GuardedDocuments(documents, breakers.add("mongo", stage="documents", limit_s=lookup_s(settings)))
     return None
 
 
 async def _query_model(
-    settings: Settings, stack: AsyncExitStack, breakers: Breakers, quota: Quota
+    settings: Settings, stack: AsyncExitStack, breakers: Breakers, renewals: Renewals, quota: Quota
 ) -> QueryModel | None:
     if settings.query_model == "none" or settings.openai_api_key is None:
         return None
     from service.adapters import openai_models  # noqa: PLC0415
 
-    client = openai_models.open_client(
-        api_key=settings.openai_api_key,
+    client = partial(
+        openai_models.open_client,
         base_url=settings.openai_base_url,
         connections=settings.http_connections,
         read_timeout_s=settings.query_model_timeout_s,
         quota=partial(quota, "query-model"),
     )
-    model = openai_models.OpenAIQueryModel(client, model=settings.openai_model_id)
+    name = settings.openai_model_id
+    model = renewals.open(
+        "openai_api_key",
+        settings.openai_api_key,
+        lambda key: openai_models.OpenAIQueryModel(client(api_key=key), model=name),
+    )
     stack.push_async_callback(model.aclose)
     limit_s = settings.query_model_timeout_s
     return GuardedQueryModel(model, breakers.add("query-model", stage="query_model", limit_s=limit_s))
@@ -193,29 +212,37 @@ async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | Non
     return reranker
 
 
-async def _generator(settings: Settings, stack: AsyncExitStack, breakers: Breakers, quota: Quota) -> Generator | None:
-    generator = await _own_generator(settings, stack, quota)
+async def _generator(
+    settings: Settings, stack: AsyncExitStack, breakers: Breakers, renewals: Renewals, quota: Quota
+) -> Generator | None:
+    generator = await _own_generator(settings, stack, renewals, quota)
     if generator is None:
         return None
     limit_s = GenerationBudget.of_generator(settings).first_token_s
     return GuardedGenerator(generator, breakers.add("generator", stage="generation", limit_s=limit_s))
 
 
-async def _own_generator(settings: Settings, stack: AsyncExitStack, quota: Quota) -> Generator | None:
+async def _own_generator(
+    settings: Settings, stack: AsyncExitStack, renewals: Renewals, quota: Quota
+) -> Generator | None:
     if settings.generator == "sagemaker":
         return await _sagemaker(settings, stack, model=settings.generation_model)
     if settings.generator == "openai" and settings.openai_api_key is not None:
         from service.adapters import openai_models  # noqa: PLC0415
 
-        client = openai_models.open_client(
-            api_key=settings.openai_api_key,
+        client = partial(
+            openai_models.open_client,
             base_url=settings.openai_base_url,
             connections=settings.http_connections,
             read_timeout_s=settings.deadline_s,
             quota=partial(quota, "generator"),
         )
-        model = settings.generation_model or settings.openai_model_id
-        vendor = openai_models.OpenAIGenerator(client, model=model, context_tokens=settings.context_tokens)
+        open_ = partial(
+            openai_models.OpenAIGenerator,
+            model=settings.generation_model or settings.openai_model_id,
+            context_tokens=settings.context_tokens,
+        )
+        vendor = renewals.open("openai_api_key", settings.openai_api_key, lambda key: open_(client(api_key=key)))
         stack.push_async_callback(vendor.aclose)
         return vendor
     if settings.generator == "llamacpp" and settings.llamacpp_url is not None:
@@ -282,7 +309,7 @@ async def _remote(settings: Settings, stack: AsyncExitStack, breakers: Breakers)
     return GuardedRemote(remote, breakers.add("remote", stage="generation", limit_s=settings.deadline_s))
 
 
-async def _cache(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Cache | None:
+async def _cache(settings: Settings, stack: AsyncExitStack, breakers: Breakers, renewals: Renewals) -> Cache | None:
     if settings.cache == "memory":
         from service.adapters.memory import MemoryCache  # noqa: PLC0415
 
@@ -290,9 +317,8 @@ async def _cache(settings: Settings, stack: AsyncExitStack, breakers: Breakers) 
     if settings.cache == "redis" and settings.redis_url is not None:
         from service.adapters.redis_cache import RedisCache  # noqa: PLC0415
 
-        cache = RedisCache.open(
-            settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
-        )
+        open_ = partial(RedisCache.open, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s)
+        cache = renewals.open("redis_url", settings.redis_url, open_)
         stack.push_async_callback(cache.aclose)
         return GuardedCache(cache, breakers.add("redis", stage="cache", limit_s=cache_s(settings)))
     return None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.access.authentication import ApiKeys, Authentication, Nobody
@@ -18,6 +19,7 @@ from service.access.spend import Spending
 from service.access.windows import LocalWindows, SharedWindows, Windows
 from service.errors import StartupError
 from service.prices import Prices
+from service.renewals import Renewals
 from service.resilience.budgets import cache_s
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ class Access:
 
 
 @asynccontextmanager
-async def open_access(settings: Settings, breakers: Breakers) -> AsyncIterator[Access]:
+async def open_access(
+    settings: Settings, breakers: Breakers, renewals: Renewals | None = None
+) -> AsyncIterator[Access]:
     """Read what callers are recognised by, and keep reading it; limits are counted in Redis where there is one.
 
     Raises:
@@ -48,7 +52,7 @@ async def open_access(settings: Settings, breakers: Breakers) -> AsyncIterator[A
         if default.usd_per_hour is not None and (reason := _unpriced(settings)):
             raise StartupError(f"RAG_USD_PER_HOUR: {reason}")
         authentication = await _authentication(settings, stack)
-        windows = _windows(settings, stack, breakers)
+        windows = _windows(settings, stack, breakers, renewals or Renewals(linger_s=settings.deadline_s))
         spending = Spending(windows, default)
         stack.push_async_callback(spending.aclose)
         yield Access(authentication, Quotas(windows, default), spending)
@@ -101,13 +105,12 @@ def _unpriced(settings: Settings) -> str:
     return f"a limit needs the price of every paid model; set {' and '.join(missing)}" if missing else ""
 
 
-def _windows(settings: Settings, stack: AsyncExitStack, breakers: Breakers) -> Windows:
+def _windows(settings: Settings, stack: AsyncExitStack, breakers: Breakers, renewals: Renewals) -> Windows:
     if settings.redis_url is None:
         return LocalWindows()
     from service.adapters.redis_windows import STAGE, RedisWindows  # noqa: PLC0415 - redis loads when it is asked for
 
-    shared = RedisWindows.open(
-        settings.redis_url, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s
-    )
+    open_ = partial(RedisWindows.open, connections=settings.redis_connections, timeout_s=settings.redis_timeout_s)
+    shared = renewals.open("redis_url", settings.redis_url, open_)
     stack.push_async_callback(shared.aclose)
     return SharedWindows(shared, LocalWindows(), breakers.add("redis-limits", stage=STAGE, limit_s=cache_s(settings)))
