@@ -41,6 +41,7 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_buffering off;
+      {more}
     }}
   }}
 }}
@@ -140,17 +141,18 @@ def mongo_server(folder: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def nginx(folder: Path, *upstreams: int, tls: str = "") -> Iterator[Running]:
+def nginx(folder: Path, *upstreams: int, tls: str = "", more: str = "") -> Iterator[Running]:
     """A load balancer over services, with kept connections; it sends no request twice that a service may have begun.
 
-    `tls` is what its server says of certificate and protocols; without it, it speaks plain HTTP.
+    `tls` is what its server says of certificate and protocols; without it, it speaks plain HTTP. `more` says how it
+    passes requests on.
     """
     binary = shutil.which("nginx")
     assert binary, "nginx is not installed: apt-get install nginx-light"
     port = free_port()
     servers = "".join(f"server 127.0.0.1:{upstream} max_fails=0; " for upstream in upstreams)
     spoken = f" ssl; {tls.rstrip(';')}" if tls else ""
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, servers=servers, tls=spoken))
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, servers=servers, tls=spoken, more=more))
     with running([binary, "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"], port) as server:
         yield server
 
