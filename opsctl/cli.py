@@ -45,6 +45,14 @@ COMMANDS = {
         "opsctl.commands.endpoint:endpoint",
         "Look at, test, wake, roll back or delete the model endpoint of a stack.",
     ),
+    "export-index": (
+        "opsctl.commands.export_index:export_index",
+        "Make the vectors of Qdrant the newest bundle of a stack's bucket.",
+    ),
+    "edge": (
+        "opsctl.commands.edge:edge",
+        "Look at the edges of a stack, update their bundle, or take it back.",
+    ),
     "doctor": ("opsctl.commands.doctor:doctor", "Say what this machine lacks, and the command that fixes it."),
 }
 """Command -> (where its click command is, what the group's help says of it)."""

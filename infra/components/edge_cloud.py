@@ -28,11 +28,6 @@ PREFIX = "bundles/"
 FALLBACK_KEY = "fallbackApiKey"
 
 
-def namespace(cfg: StackConfig) -> str:
-    """CloudWatch namespace of the stack's own metrics."""
-    return f"rag-platform/{cfg.stack}"
-
-
 @dataclass(frozen=True)
 class EdgeCloudArgs:
     """What the cloud half is told of the edge: its hosts, by the names that their metrics carry."""
@@ -44,6 +39,7 @@ class EdgeCloud(pulumi.ComponentResource):
     """What stands behind the edges; absent parts are None.
 
     Attributes:
+        namespace: of the edges' metrics.
         identity: the role that the hosts take.
         bundle: where they find new bundles.
         endpoint: what the fallback's endpoint is made with.
@@ -61,6 +57,7 @@ class EdgeCloud(pulumi.ComponentResource):
         super().__init__("rag-platform:component:EdgeCloud", name, None, opts)
         self._name, self._cfg, self._site = name, cfg, site
         self._child = pulumi.ResourceOptions(parent=self)
+        self.namespace = f"rag-platform/{cfg.stack}"
         self._key_arn = EncryptionKey(name, site, opts=self._child).arn
         self._access_log = PrivateBucket(
             f"{name}-logs",
@@ -75,14 +72,18 @@ class EdgeCloud(pulumi.ComponentResource):
         may = [*self._bundles(), *self._fallback(), *self._own()]
         self.identity = EdgeIdentity(name, site, cfg.hybrid.edge.identity, may, opts=self._child)
         watched = EdgeAlarmArgs(
-            namespace(cfg), args.hosts, cfg.hybrid.alarms, alerts, runbook=cfg.monitoring.runbook_url
+            self.namespace, args.hosts, cfg.hybrid.alarms, alerts, runbook=cfg.monitoring.runbook_url
         )
         EdgeAlarms(name, watched, opts=self._child)
         self.register_outputs({"roleArn": self.identity.role_arn})
 
     def _credentials(self) -> dict[str, pulumi.Input[str] | None]:
         secrets = self._cfg.secrets
-        wanted = {FALLBACK_KEY: secrets.fallback_api_key, "huggingFaceToken": secrets.hugging_face_token}
+        wanted = {
+            FALLBACK_KEY: secrets.fallback_api_key,
+            "huggingFaceToken": secrets.hugging_face_token,  # `opsctl model upload` asks for it
+            "qdrantApiKey": secrets.qdrant_api_key,  # and `opsctl export-index` for this one
+        }
         return {name: pulumi.Output.secret(value.get_secret_value()) for name, value in wanted.items() if value}
 
     def _bundles(self) -> list[Statement]:
@@ -119,9 +120,7 @@ class EdgeCloud(pulumi.ComponentResource):
 
     def _own(self) -> list[Statement]:
         """Counts into the stack's namespace, and the key of the other stack's service."""
-        count = allow(
-            ["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": namespace(self._cfg)}}
-        )
+        count = allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": self.namespace}})
         key = self.secrets.get(FALLBACK_KEY)
         if key is None or self._cfg.hybrid.fallback.kind != "service":
             return [count]
