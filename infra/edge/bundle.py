@@ -51,6 +51,7 @@ class BundleInputs(_Record):
     source: str | None = None
     source_digest: str | None = None
     min_recall: float = Field(0, ge=0, le=1)
+    synced: bool = False
 
 
 class _Manifest(_Record):
@@ -70,12 +71,14 @@ class BundleArgs(TypedDict):
     source: a folder of documents; None is the demo corpus.
     index: the FAISS index type.
     minRecall: recall@10 against exact search below which the bundle is refused.
+    synced: newer bundles come from a bucket, into the same folder: this one is the first.
     """
 
     home: str
     source: str | None
     index: str
     minRecall: float
+    synced: bool
 
 
 class EdgeBundleProvider(ResourceProvider):
@@ -152,7 +155,7 @@ class EdgeBundleProvider(ResourceProvider):
             manifest = self._verified(props["path"])
         except EdgeError as exc:
             return str(exc)
-        same = manifest.files.get(INDEX_FILE) == props.get("sha256")
+        same = props.get("synced") or manifest.files.get(INDEX_FILE) == props.get("sha256")
         return None if same else f"{props['path']} is not the bundle that this stack built"
 
     def _verified(self, path: str) -> _Manifest:

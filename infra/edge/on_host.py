@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.edge.errors import EdgeError
-from infra.edge.hosts.releases import keep_two, remember, switch
+from infra.edge.hosts.releases import keep_two, remember, serving, switch
 from infra.edge.layout import RunFolder
 from infra.edge.readiness import wait_taken_over
 from infra.edge.running import Release, RunningEdge, ServiceInputs
@@ -49,7 +49,7 @@ def act(verb: str, inputs: ServiceInputs) -> dict[str, Any]:
         try:
             edge.up(inputs)
             if inputs.metrics_url:
-                wait_taken_over(inputs.metrics_url, release.bundle)
+                wait_taken_over(inputs.metrics_url, serving(release))
         except EdgeError:
             if before is not None:
                 switch(before)

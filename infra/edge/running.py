@@ -59,6 +59,7 @@ class Release(_Record):
         env: the Python environment.
         app: the code.
         bundle: index and texts.
+        synced: the host takes newer bundles by itself: `bundle` is the one that it began with.
         manager: who keeps programs up there.
     """
 
@@ -66,6 +67,7 @@ class Release(_Record):
     env: str
     app: str
     bundle: str
+    synced: bool = False
     manager: Literal["supervisor", "systemd", "(known later)"] = "supervisor"
 
     @property

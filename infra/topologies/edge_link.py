@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.edge.aws_config import PROFILE, Role, aws_config
 from infra.edge.files import EdgeFiles
+from infra.edge.shared_config import PROFILE, Role, aws_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +36,20 @@ class Place:
         host: its entry in `hybrid.edge.hosts`.
         name: in metrics.
         folder: of private files, as `EdgeFiles` takes it.
-        seen: the same from where the programs run.
-        bundles: the home of its bundles from there.
+        bundles: the home of its bundles, from where the programs run.
+        inside: `folder` from there, where it is another.
     """
 
     host: str
     name: str
     folder: str
-    seen: str
     bundles: pulumi.Input[str]
+    inside: str | None = None
+
+    @property
+    def seen(self) -> str:
+        """`folder` from where the programs run."""
+        return self.inside or self.folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from infra.edge.layout import host_home, stack_home
 from infra.edge.service import EdgeService, ProgramArgs, ServiceArgs
 from infra.errors import ConfigErrors, Mistake
 from infra.service_environment import ServiceEnvironment, Wiring, edge_graceful_s, edge_model, service_environment
+from infra.topologies.edge_link import Place, link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
 
 LOOPBACK = "127.0.0.1"
+FILES = "files"  # private ones, beside what runs
 START_S = 300.0  # a model of several GB is read from a slow disk
 STOP_MARGIN_S = 15  # requests in flight: deadline < graceful (5 s above it) < stop (20 s above it), then SIGKILL
 LLAMA_STOP_S = 10
@@ -53,7 +55,7 @@ class HybridTopology(pulumi.ComponentResource):
         super().__init__("rag-platform:topology:Hybrid", name, None, merged)
         url = _url(cfg.hybrid.edge.bind, cfg.hybrid.edge.port)
         cloud = self._cloud(name, cfg, providers[0]) if providers else None
-        self._edge(name, cfg, url)
+        self._edge(name, cfg, url, cloud)
         self.delivery = Delivery(
             url=url,
             health_url=f"{url}/health",
@@ -81,7 +83,7 @@ class HybridTopology(pulumi.ComponentResource):
         args = EdgeCloudArgs(hosts=[host_name(host) for host in cfg.hybrid.edge.hosts])
         return EdgeCloud(name, cfg, site(cfg, provider), args, opts=pulumi.ResourceOptions(parent=self))
 
-    def _edge(self, name: str, cfg: StackConfig, url: str) -> None:
+    def _edge(self, name: str, cfg: StackConfig, url: str, cloud: EdgeCloud | None) -> None:
         child = pulumi.ResourceOptions(parent=self)
         bundle = EdgeBundle(
             f"{name}-bundle",
@@ -90,28 +92,33 @@ class HybridTopology(pulumi.ComponentResource):
                 "source": cfg.hybrid.edge.source,
                 "index": cfg.hybrid.index.type,
                 "minRecall": cfg.hybrid.index.min_recall,
+                "synced": cfg.bundle_bucket,
             },
             opts=child,
         )
         before: list[pulumi.Resource] = []
         for host in cfg.hybrid.edge.hosts:
-            # One after the other: the engine goes on to the next host only when this one is healthy.
-            after = pulumi.ResourceOptions(parent=self, depends_on=before)
             address = parse(host)
+            own = name if address is None else f"{name}-{address.slug}"
             if address is None:
-                service = EdgeService(f"{name}-service", edge_service(cfg, bundle.path, url), opts=after)
+                place = Place(host, host_name(host), f"{stack_home(cfg.stack)}/{FILES}", bundle.path)
+                args = edge_service(cfg, bundle.path, url)
             else:
-                install = EdgeInstall(
-                    f"{name}-{address.slug}-install", edge_install(cfg, host, bundle.path), opts=child
+                install = EdgeInstall(f"{own}-install", edge_install(cfg, host, bundle.path), opts=child)
+                place = Place(
+                    host, host_name(host), f"{host_home(cfg.stack)}/{FILES}", install.bundleHome, f"../{FILES}"
                 )
-                remote = edge_service_at(cfg, host, install, url)
-                service = EdgeService(f"{name}-{address.slug}-service", remote, opts=after)
-            before = [service]
+                args = edge_service_at(cfg, host, install, url)
+            tie = link(own, cfg, cloud, place, self)
+            # One after the other: the engine goes on to the next host only when this one is healthy.
+            after = pulumi.ResourceOptions(parent=self, depends_on=[*before, *tie.after])
+            before = [EdgeService(f"{own}-service", tie.linked(args), opts=after)]
 
 
 def host_name(host: str) -> str:
-    """What a host is called in metrics and reports: `ssh://user@device:22` is `device`."""
-    return host.removeprefix("ssh://").rpartition("@")[2].partition(":")[0]
+    """What a host is called in metrics: `ssh://user@device:22` is `user-device-22`."""
+    address = parse(host)
+    return address.slug if address else host
 
 
 def _provider(name: str, cfg: StackConfig) -> aws.Provider:
@@ -122,7 +129,13 @@ def _provider(name: str, cfg: StackConfig) -> aws.Provider:
 
 def edge_install(cfg: StackConfig, host: str, bundle_path: pulumi.Input[str]) -> InstallArgs:
     """What is brought to a host."""
-    return {"host": host, "home": host_home(cfg.stack), "model": edge_model(cfg), "bundlePath": bundle_path}
+    return {
+        "host": host,
+        "home": host_home(cfg.stack),
+        "model": edge_model(cfg),
+        "bundlePath": bundle_path,
+        "synced": cfg.bundle_bucket,
+    }
 
 
 def edge_service_at(cfg: StackConfig, host: str, install: EdgeInstall, url: str) -> ServiceArgs:

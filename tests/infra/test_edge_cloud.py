@@ -206,3 +206,60 @@ def test_the_stack_files_of_the_cloud_are_hybrids_by_one_word() -> None:
         found = offline.declare(parse(tree, stack=stack))
         assert found.outputs["topology"] == "hybrid"
         assert found.outputs["region"] == "eu-north-1"
+
+
+def programs(found: Program) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in found.one("edge:EdgeService").inputs["programs"]}
+
+
+def test_an_edge_is_told_how_it_gets_its_role_where_it_counts_and_what_it_is_called() -> None:
+    found = hybrid("dev")
+    (name,) = found.one("edge:EdgeFiles").inputs["files"]
+    told = programs(found)["service"]["environment"]
+    assert told["AWS_CONFIG_FILE"] == f".edge/dev/files/{name}"
+    assert (told["AWS_PROFILE"], told["RAG_METRICS_PUSH"], told["RAG_HOST_NAME"]) == (
+        "rag-edge",
+        "rag-platform/dev",
+        "local",
+    )
+    assert "role_arn = arn:aws:iam:eu-north-1:111122223333:rag-platform-dev-edge" in str(
+        found.one("edge:EdgeFiles").inputs["files"][name]
+    )
+    assert not [key for key in told if "ACCESS_KEY" in key or "SESSION" in key]
+
+
+def test_an_edge_looks_for_new_bundles_by_itself_where_there_is_a_bucket() -> None:
+    sync = programs(hybrid("dev", hybrid={"bundle": {"checkMinutes": 5}, "index": {"minRecall": 0.9}}))["sync"]
+    assert sync["args"][:2] == ["-m", "service.jobs.sync_bundle"]
+    options = dict(zip(sync["args"][2::2], sync["args"][3::2], strict=True))
+    assert (options["--bucket"], options["--prefix"]) == ("rag-platform-dev-bundles", "bundles/")
+    assert (options["--every-s"], options["--min-recall"]) == ("300", "0.9")
+    assert sync["environment"].keys() == {"AWS_CONFIG_FILE", "AWS_PROFILE"}
+    assert "sync" not in programs(hybrid("dev", hybrid={"bundle": {"bucket": False}}))
+    assert "sync" not in programs(hybrid("dev", hybrid={"fallback": {"kind": "none"}, "bundle": {"bucket": False}}))
+
+
+def test_the_key_of_a_fallback_is_a_reference_in_the_cloud_and_a_private_file_without_one() -> None:
+    found = hybrid("dev", hybrid=SERVICE, secrets=KEY)
+    told = programs(found)["service"]["environment"]
+    assert told["RAG_FALLBACK_API_KEY_FROM"] == found.outputs["secrets"]["fallbackApiKey"]
+    alone = offline.declare(parse({"topology": "hybrid", "hybrid": SERVICE, "secrets": KEY}, stack="dev"))
+    told = programs(alone)["service"]["environment"]
+    assert told["RAG_FALLBACK_API_KEY_FROM"] == ".edge/dev/files/fallbackApiKey"
+    assert alone.one("edge:EdgeFiles").inputs["files"] == {"fallbackApiKey": "planted-key"}
+    for each in (*found.of("edge:EdgeService"), *alone.of("edge:EdgeService")):
+        assert "planted" not in json.dumps(each.inputs["programs"])
+    assert "AWS_PROFILE" not in told
+
+
+def test_several_hosts_have_a_role_session_and_an_alarm_each() -> None:
+    found = hybrid("dev", hybrid={"edge": {"hosts": ["local", "ssh://edge@device:2222"]}})
+    assert [each.name for each in found.of("edge:EdgeFiles")] == [
+        "rag-platform-dev-edge-device-2222-files",
+        "rag-platform-dev-files",
+    ]
+    sessions = [str(each.inputs["files"]) for each in found.of("edge:EdgeFiles")]
+    assert "role_session_name = dev-edge-device-2222" in sessions[0]
+    assert "role_session_name = dev-local" in sessions[1]
+    assert found.one("metricAlarm:MetricAlarm", "heartbeat-edge-device-2222")
+    assert found.one("metricAlarm:MetricAlarm", "heartbeat-local")

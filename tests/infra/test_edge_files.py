@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.config.edge_cloud import Identity
-from infra.edge.aws_config import Role, aws_config
 from infra.edge.errors import EdgeError
 from infra.edge.files import EdgeFilesProvider
+from infra.edge.shared_config import Role, aws_config
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -47,12 +47,14 @@ class InstallArgs(TypedDict):
     home: the stack's folder there, below the login's home.
     model: what llama.cpp serves; a file of this machine is brought there.
     bundlePath: the folder of an EdgeBundle, relative to the project root.
+    synced: the host takes newer bundles by itself; it is brought a first one only.
     """
 
     host: str
     home: str
     model: str
     bundlePath: pulumi.Input[str]
+    synced: bool
 
 
 class EdgeInstallProvider(ResourceProvider):
@@ -84,7 +86,7 @@ class EdgeInstallProvider(ResourceProvider):
                 "lock": Lock.of(root).digest,
                 "app": Code(root).name,
                 "modelStamp": model_stamp(root, news["model"]),
-                "bundle": bundle_name(root / path) if isinstance(path, str) else None,
+                "bundle": olds["bundle"] if _begun(olds, news) else _name(root, path),
             }
         except EdgeError as exc:
             return CheckResult(news, [CheckFailure("", str(exc))])
@@ -147,9 +149,10 @@ class EdgeInstallProvider(ResourceProvider):
             copy(transport, absent, facts)
         self._unpack(transport, facts, props, env, [wheel.name for wheel in needed])
         release = {"base": facts.base, "env": env, "app": props["app"], "bundle": props["bundle"]}
+        synced = bool(props.get("synced"))
         return {
             **props,
-            "release": {**release, "manager": facts.manager},
+            "release": {**release, "manager": facts.manager, "synced": synced},
             "machine": facts.machine,
             "python": facts.python,
             "bundleHome": f"{facts.base}/bundle",
@@ -214,6 +217,16 @@ def _transport(props: dict[str, Any]) -> Transport:
     return transport_to(parse(props["host"]))
 
 
+def _begun(olds: dict[str, Any], news: dict[str, Any]) -> bool:
+    """Whether the host has had its first bundle and looks for newer ones by itself."""
+    same = all(olds.get(name) == news.get(name) for name in ("host", "home"))
+    return bool(news.get("synced") and olds.get("bundle") and same)
+
+
+def _name(root: Path, path: object) -> str | None:
+    return bundle_name(root / path) if isinstance(path, str) else None
+
+
 def _environment(lock: str, facts: Facts) -> str:
     return f"env-{lock}-{facts.python}-{facts.machine}"
 
@@ -222,7 +235,8 @@ def _lost(transport: Transport, props: dict[str, Any]) -> str | None:
     facts = look(transport, props["home"])
     release = props["release"]
     gone = [name for name in (release["env"], release["app"]) if name not in facts.folders]
-    gone += [name for name in BUNDLE_FILES[:1] if f"bundle/{release['bundle']}/{name}" not in facts.files]
+    if not release.get("synced") and f"bundle/{release['bundle']}/{BUNDLE_FILES[0]}" not in facts.files:
+        gone.append(BUNDLE_FILES[0])
     if props.get("modelStamp") and f"models/{props['modelStamp'].split()[0]}" not in facts.files:
         gone.append("the model")
     if gone:

@@ -37,7 +37,7 @@ def switch(release: Release) -> Release | None:
     home = Path(release.base, "bundle")
     link = home / CURRENT
     before = link.readlink().name if link.is_symlink() else None
-    if before == release.bundle:
+    if before == release.bundle or (release.synced and before is not None and (home / before).is_dir()):
         return None
     if not (home / release.bundle).is_dir():
         raise EdgeError(f"{home / release.bundle} is not there; run `pulumi up` again")
@@ -47,6 +47,11 @@ def switch(release: Release) -> Release | None:
     draft.replace(link)
     known = before is not None and (home / before).is_dir()
     return release.model_copy(update={"bundle": before}) if known else None
+
+
+def serving(release: Release) -> str:
+    """The bundle that is current."""
+    return Path(release.base, "bundle", CURRENT).readlink().name
 
 
 def known(base: Path) -> Releases | None:
@@ -74,7 +79,8 @@ def keep_two(release: Release) -> None:
     found = known(base)
     releases = [one for one in (found.current, found.previous) if one] if found else [release]
     kept = {name for one in releases for name in (one.env, one.app, one.bundle)}
-    for folder in (*base.glob("env-*"), *base.glob("app-*"), *_bundles(base)):
+    bundles = [] if release.synced else _bundles(base)  # what the host brings itself, it also removes
+    for folder in (*base.glob("env-*"), *base.glob("app-*"), *bundles):
         if folder.name not in kept and not _used(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
