@@ -14,7 +14,7 @@ import socket
 import subprocess
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,8 +75,9 @@ class SshHost:
         if self.process is None:
             return
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            if child.name().startswith("sshd"):
-                child.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # it ended by itself
+                if child.name().startswith("sshd"):
+                    child.send_signal(signal.SIGKILL)
         self.process.kill()
         self.process.wait()
         self.process = None
