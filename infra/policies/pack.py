@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from infra.policies import containers, data, perimeter, permissions, tagging
+from infra.policies import containers, data, functions, perimeter, permissions, tagging
 from infra.policies.rules import Resource, ResourceRule, StackRule, parsed
 
 if TYPE_CHECKING:
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 RESOURCE_RULES: tuple[ResourceRule, ...] = (
     *containers.RULES,
+    *functions.RULES,
     *perimeter.RULES,
     *permissions.RULES,
     *data.RULES,
     *tagging.RULES,
 )
-STACK_RULES: tuple[StackRule, ...] = (*data.STACK_RULES, *tagging.STACK_RULES)
+STACK_RULES: tuple[StackRule, ...] = (*data.STACK_RULES, *functions.STACK_RULES, *tagging.STACK_RULES)
 
 
 def tags_of(props: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ POLICY = "aws:iam/policy:Policy"
 ROLE = "aws:iam/role:Role"
 KEY = "aws:kms/key:Key"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
+REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 UNBOUND = {"ec2.amazonaws.com"}  # sends no source account; its roles are bound to instances of the account
 NO_RESOURCE = {  # actions that name no resource
@@ -30,6 +31,11 @@ NO_RESOURCE = {  # actions that name no resource
     "logs:DescribeLogGroups",
     "sagemaker:ListEndpointConfigs",
     "sagemaker:ListModels",
+    # Lambda asks for the interfaces of a function before they exist, and checks the role for them as a whole
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:UnassignPrivateIpAddresses",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
@@ -97,5 +103,6 @@ RULES = (
         KEY,
         TOPIC_POLICY,
         BUCKET_POLICY,
+        REPOSITORY_POLICY,
     ),
 )

@@ -9,14 +9,15 @@ from typing import Any
 
 from infra.policies import pack
 from infra.policies.rules import Resource
-from tests.policy.test_rules import resources_of
+from tests.policy import bad_functions
+from tests.policy.test_rules import GRADUAL, resources_of
 
 STORES = {
     "retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 2, "replicas": 2}},
     "network": {"zones": 2},
 }
 OFF: dict[bool, bool] = {True: False, False: True}
-GONE = object()
+GONE = bad_functions.GONE
 # type -> path of a safe field -> what it is flipped to; `[]` is every item of a list, JSON texts are looked into
 FLIPS: dict[str, dict[str, Any]] = {
     "ecs/service:Service": {
@@ -159,10 +160,10 @@ def flipped(props: Any, path: list[str], value: Any) -> bool:
     return bool(props[step] != old)
 
 
-def mutants(plan: list[Resource]) -> Iterator[tuple[str, list[Resource]]]:
+def mutants(plan: list[Resource], flips: dict[str, dict[str, Any]] = FLIPS) -> Iterator[tuple[str, list[Resource]]]:
     """Each flip by its name, and the plan with it."""
     for number, resource in enumerate(plan):
-        for path, value in FLIPS.get(resource.type.removeprefix("aws:"), {}).items():
+        for path, value in flips.get(resource.type.removeprefix("aws:"), {}).items():
             props = copy.deepcopy(dict(resource.props))
             if flipped(props, path.split("."), value):
                 changed = Resource(resource.type, resource.name, props, resource.tags)
@@ -186,3 +187,18 @@ def test_every_listed_field_is_in_the_plan() -> None:
         for path, value in fields.items():
             props = [copy.deepcopy(dict(each.props)) for each in plan if each.type.endswith(kind)]
             assert any(flipped(each, path.split("."), value) for each in props), (kind, path)
+
+
+FUNCTION_SURVIVORS = {
+    "reservedConcurrentExecutions": "a named key, lambda.reservedConcurrency, takes the limit away on purpose",
+    "disableExecuteApiEndpoint": "follows the domain: without one it is the only address",
+}
+
+
+def test_flips_of_a_function_and_its_api_are_caught_too() -> None:
+    plan = resources_of("prod", **GRADUAL)
+    flipped_plans = ((name, mutant) for name, mutant in mutants(plan, bad_functions.FLIPS) if "-redeploy" not in name)
+    found = {name: bool(pack.violations(mutant)) for name, mutant in flipped_plans}
+    assert len(found) == sum(len(paths) for paths in bad_functions.FLIPS.values())
+    survivors = {name.partition(" ")[2] for name, caught in found.items() if not caught}
+    assert survivors == set(FUNCTION_SURVIVORS)

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +10,8 @@ from pulumi_policy import proxy
 from infra.policies import pack
 from infra.policies.rules import Resource
 from tests.infra.cloud_cases import program
+from tests.policy.bad_functions import BAD as BAD_FUNCTION
+from tests.policy.bad_functions import Break, put
 
 SELF_HOSTED = {"retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 2, "replicas": 2}}}
 SIDECAR = {
@@ -21,7 +22,8 @@ SIDECAR = {
         "llamacpp": {"image": "registry.example.com/llama@sha256:" + "2" * 64},
     },
 }
-Break = Callable[[dict[str, Any]], None]
+LAMBDA = {"topology": "lambda"}
+GRADUAL = {**LAMBDA, "lambda": {"rollout": "canary", "provisionedConcurrency": 1}}
 
 
 def resources_of(stack: str, **more: Any) -> list[Resource]:
@@ -47,6 +49,10 @@ def good() -> list[Resource]:
         ("prod", {"ecs": {"capacity": "ec2", "instanceType": "t3.large"}}),
         ("prod", {"ecs": {"exec": True}}),
         ("prod", SIDECAR),
+        ("dev", LAMBDA),
+        ("prod", LAMBDA),
+        ("prod", GRADUAL),
+        ("prod", {**LAMBDA, **SELF_HOSTED}),
         ("prod", {"monitoring": {"slack": {"workspaceId": "T1", "channelId": "C1"}}, "budget": {"hourlyUsd": 5}}),
     ],
 )
@@ -61,22 +67,6 @@ def test_rules_read_inputs_as_the_engine_hands_them_over(more: dict[str, Any]) -
     handed = [(each, proxy.unknown_checking_proxy(dict(each.inputs))) for each in declared.resources]
     seen = [Resource(each.type, each.name, props, pack.tags_of(props, provider)) for each, props in handed]
     assert pack.violations(seen) == []
-
-
-def put(path: str, value: Any) -> Break:
-    """Sets one field; `None` takes it away."""
-
-    def break_it(props: dict[str, Any]) -> None:
-        *way, last = path.split(".")
-        place = props
-        for step in way:
-            place = place[step]
-        if value is None:
-            place.pop(last, None)
-        else:
-            place[last] = value
-
-    return break_it
 
 
 def container(path: str, value: Any) -> Break:
@@ -234,6 +224,20 @@ def test_one_broken_field_is_caught_by_this_rule_alone(rule: str, good: list[Res
     assert {found for found, _ in pack.violations(bad)} == {rule}
 
 
+@pytest.fixture(scope="module")
+def good_function() -> list[Resource]:
+    return resources_of("prod", **GRADUAL)
+
+
+@pytest.mark.parametrize("rule", BAD_FUNCTION)
+def test_one_broken_field_of_a_function_is_caught_by_this_rule_alone(rule: str, good_function: list[Resource]) -> None:
+    kind, name, break_it = BAD_FUNCTION[rule]
+    bad = copy.deepcopy(good_function)
+    (broken,) = [each for each in bad if each.type.endswith(kind) and each.name.endswith(name)]
+    break_it(broken.props)  # type: ignore[arg-type]
+    assert {found for found, _ in pack.violations(bad)} == {rule}
+
+
 def test_an_untagged_resource_is_caught(good: list[Resource]) -> None:
     bad = [Resource(each.type, each.name, each.props, {}) for each in good if each.type.endswith("cluster:Cluster")]
     assert {name for name, _ in pack.violations([*good, *bad])} == {"every-resource-tagged"}
@@ -241,7 +245,7 @@ def test_an_untagged_resource_is_caught(good: list[Resource]) -> None:
 
 def test_every_rule_has_its_bad_stack() -> None:
     rules = {rule.name for rule in (*pack.RESOURCE_RULES, *pack.STACK_RULES)}
-    assert rules == set(BAD) | {"every-resource-tagged"}
+    assert rules == BAD.keys() | BAD_FUNCTION.keys() | {"every-resource-tagged"}
 
 
 def test_a_remedy_makes_the_resource_right(good: list[Resource]) -> None:
