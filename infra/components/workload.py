@@ -95,7 +95,8 @@ class Workload(pulumi.ComponentResource):
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": service_pod.template(args.cfg, settings, self.revision),
         }
-        made = described("apps/v1", "Deployment", NAME, namespace=args.namespace, of=NAME, spec=spec)
+        notes = {"rag-platform/environment": args.cfg.environment}  # by which policies tell development apart
+        made = described("apps/v1", "Deployment", NAME, namespace=args.namespace, of=NAME, annotations=notes, spec=spec)
         # no `replicas`: the autoscaler owns them
         return self._object(made, after=before, custom_timeouts=ROLLOUT)
 

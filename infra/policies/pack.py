@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from infra.policies import containers, data, functions, perimeter, permissions, tagging
+from infra.policies import cluster, containers, data, functions, perimeter, permissions, pods, tagging
 from infra.policies.rules import Resource, ResourceRule, StackRule, parsed
 
 if TYPE_CHECKING:
@@ -17,9 +17,17 @@ RESOURCE_RULES: tuple[ResourceRule, ...] = (
     *perimeter.RULES,
     *permissions.RULES,
     *data.RULES,
+    *cluster.RULES,
+    *pods.RULES,
     *tagging.RULES,
 )
-STACK_RULES: tuple[StackRule, ...] = (*data.STACK_RULES, *functions.STACK_RULES, *tagging.STACK_RULES)
+STACK_RULES: tuple[StackRule, ...] = (
+    *data.STACK_RULES,
+    *functions.STACK_RULES,
+    *cluster.STACK_RULES,
+    *pods.STACK_RULES,
+    *tagging.STACK_RULES,
+)
 
 
 def tags_of(props: Mapping[str, Any], provider: Mapping[str, Any]) -> dict[str, str]:

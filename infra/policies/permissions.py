@@ -15,6 +15,8 @@ TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 UNBOUND = {"ec2.amazonaws.com"}  # sends no source account; its roles are bound to instances of the account
+# Controllers of a cluster look around before they act; what these services only show names no resource.
+SHOWN_BY = ("autoscaling", "ec2", "elasticloadbalancing", "shield")
 NO_RESOURCE = {  # actions that name no resource
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",
@@ -56,8 +58,15 @@ def least_privilege(policy: Resource) -> Found:
         wild = [action for action in actions if "*" in action]
         if wild:
             yield f"allows {', '.join(wild)}"
-        elif "*" in listed(statement.get("Resource")) and not set(actions) <= NO_RESOURCE:
-            yield f"allows {', '.join(sorted(set(actions) - NO_RESOURCE))} on every resource"
+            continue
+        narrow = [action for action in actions if action not in NO_RESOURCE and not _only_shows(action)]
+        if narrow and "*" in listed(statement.get("Resource")):
+            yield f"allows {', '.join(sorted(narrow))} on every resource"
+
+
+def _only_shows(action: str) -> bool:
+    service, _, verb = action.partition(":")
+    return service in SHOWN_BY and verb.startswith(("Describe", "Get"))
 
 
 def invoke_only_named_endpoint(policy: Resource) -> Found:

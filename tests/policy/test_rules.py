@@ -10,6 +10,8 @@ from pulumi_policy import proxy
 from infra.policies import pack
 from infra.policies.rules import Resource
 from tests.infra.cloud_cases import program
+from tests.policy.bad_clusters import ADDED
+from tests.policy.bad_clusters import BAD as BAD_CLUSTER
 from tests.policy.bad_functions import BAD as BAD_FUNCTION
 from tests.policy.bad_functions import Break, put
 
@@ -23,6 +25,7 @@ SIDECAR = {
     },
 }
 LAMBDA = {"topology": "lambda"}
+EKS = {"topology": "eks"}
 GRADUAL = {**LAMBDA, "lambda": {"rollout": "canary", "provisionedConcurrency": 1}}
 
 
@@ -54,6 +57,9 @@ def good() -> list[Resource]:
         ("prod", GRADUAL),
         ("prod", {**LAMBDA, **SELF_HOSTED}),
         ("prod", {"monitoring": {"slack": {"workspaceId": "T1", "channelId": "C1"}}, "budget": {"hourlyUsd": 5}}),
+        ("dev", EKS),
+        ("prod", {**EKS, **SELF_HOSTED, "documents": {"mongo": "self-hosted"}}),
+        ("prod", {**EKS, "eks": {"mode": "auto"}}),
     ],
 )
 def test_our_own_stacks_break_no_rule(stack: str, more: dict[str, Any]) -> None:
@@ -238,6 +244,25 @@ def test_one_broken_field_of_a_function_is_caught_by_this_rule_alone(rule: str, 
     assert {found for found, _ in pack.violations(bad)} == {rule}
 
 
+@pytest.fixture(scope="module")
+def good_cluster() -> list[Resource]:
+    return resources_of("prod", **EKS, **SELF_HOSTED)
+
+
+@pytest.mark.parametrize("rule", BAD_CLUSTER)
+def test_one_broken_field_of_a_cluster_is_caught_by_this_rule_alone(rule: str, good_cluster: list[Resource]) -> None:
+    kind, name, break_it = BAD_CLUSTER[rule]
+    bad = copy.deepcopy(good_cluster)
+    (broken,) = [each for each in bad if each.type.endswith(kind) and each.name.endswith(name)]
+    break_it(broken.props)  # type: ignore[arg-type]
+    assert {found for found, _ in pack.violations(bad)} == {rule}
+
+
+@pytest.mark.parametrize("rule", ADDED)
+def test_one_object_too_many_in_a_cluster_is_caught_by_this_rule_alone(rule: str, good_cluster: list[Resource]) -> None:
+    assert {found for found, _ in pack.violations([*good_cluster, ADDED[rule]])} == {rule}
+
+
 def test_an_untagged_resource_is_caught(good: list[Resource]) -> None:
     bad = [Resource(each.type, each.name, each.props, {}) for each in good if each.type.endswith("cluster:Cluster")]
     assert {name for name, _ in pack.violations([*good, *bad])} == {"every-resource-tagged"}
@@ -245,7 +270,7 @@ def test_an_untagged_resource_is_caught(good: list[Resource]) -> None:
 
 def test_every_rule_has_its_bad_stack() -> None:
     rules = {rule.name for rule in (*pack.RESOURCE_RULES, *pack.STACK_RULES)}
-    assert rules == BAD.keys() | BAD_FUNCTION.keys() | {"every-resource-tagged"}
+    assert rules == BAD.keys() | BAD_FUNCTION.keys() | BAD_CLUSTER.keys() | ADDED.keys() | {"every-resource-tagged"}
 
 
 def test_a_remedy_makes_the_resource_right(good: list[Resource]) -> None:

@@ -25,10 +25,8 @@ SEEN = [
             "AccountAttributes",
             "Addresses",
             "AvailabilityZones",
-            "CoipPools",
             "Instances",
             "InternetGateways",
-            "IpamPools",
             "NetworkInterfaces",
             "RouteTables",
             "SecurityGroups",
@@ -57,8 +55,6 @@ SEEN = [
             "TrustStores",
         )
     ),
-    "acm:DescribeCertificate",
-    "acm:ListCertificates",
     "shield:GetSubscriptionState",
 ]
 OWN_BALANCERS = [
