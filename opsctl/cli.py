@@ -53,6 +53,8 @@ COMMANDS = {
         "opsctl.commands.edge:edge",
         "Look at the edges of a stack, update their bundle, or take it back.",
     ),
+    "api-keys": ("opsctl.commands.api_keys:api_keys", "Name, rotate and revoke the callers of a stack."),
+    "secrets": ("opsctl.commands.secrets:secrets", "Set, rotate and list the secrets of a stack."),
     "doctor": ("opsctl.commands.doctor:doctor", "Say what this machine lacks, and the command that fixes it."),
 }
 """Command -> (where its click command is, what the group's help says of it)."""

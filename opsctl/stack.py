@@ -7,21 +7,18 @@ command asks which topology is up.
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from opsctl.errors import CloudRefused, NotDeployed, StackNotFound, TimedOut
-from opsctl.project import engine_environment, find_pulumi
+from opsctl.errors import NotDeployed
+from opsctl.pulumi_cli import ask_pulumi, up_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opsctl.project import Project
-
-READ_LIMIT_S = 60.0
 
 
 class View(BaseModel):
@@ -120,14 +117,14 @@ def read_delivery(project: Project, stack: str, environ: Mapping[str, str]) -> D
     """
     outputs = read_outputs(project, stack, environ)
     if not outputs:
-        raise NotDeployed(f"stack '{stack}' has no outputs", next_step=f"deploy it: {_up(stack)}")
+        raise NotDeployed(f"stack '{stack}' has no outputs", next_step=f"deploy it: {up_command(stack)}")
     try:
         return Delivery.model_validate(outputs)
     except ValidationError as exc:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors(include_input=False))
         raise NotDeployed(
             f"the outputs of stack '{stack}' aren't those of this program: {wrong}",
-            next_step=f"bring it up to date: {_up(stack)}",
+            next_step=f"bring it up to date: {up_command(stack)}",
         ) from exc
 
 
@@ -145,45 +142,11 @@ def read_resources(project: Project, stack: str, environ: Mapping[str, str]) -> 
     deployment = _asked(project, stack, environ, "export").get("deployment") or {}
     found = deployment.get("resources") or []
     if not found:
-        raise NotDeployed(f"stack '{stack}' has no resources", next_step=f"deploy it: {_up(stack)}")
+        raise NotDeployed(f"stack '{stack}' has no resources", next_step=f"deploy it: {up_command(stack)}")
     return list(found)
 
 
 def _asked(project: Project, stack: str, environ: Mapping[str, str], *words: str) -> dict[str, Any]:
     """What `pulumi stack WORDS` prints."""
-    command = [str(find_pulumi(project, environ)), "stack", *words, "--stack", stack, "--non-interactive"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=project.root,
-            env=engine_environment(project, stack, environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=READ_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise TimedOut(
-            f"`pulumi stack {words[0]}` gave no answer within {READ_LIMIT_S:g} s",
-            next_step="check that the backend can be reached: `pulumi whoami -v`",
-        ) from exc
-    if done.returncode != 0:
-        raise _translated(stack, done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(ask_pulumi(project, stack, environ, "stack", *words))
     return found
-
-
-def _translated(stack: str, stderr: str) -> StackNotFound | CloudRefused:
-    reason = " ".join(stderr.removeprefix("error:").split()) or "no reason given"
-    if "no stack named" in reason:
-        return StackNotFound(
-            f"there is no stack '{stack}'", next_step=f"see `pulumi stack ls`, or create it: {_up(stack)}"
-        )
-    return CloudRefused(
-        f"pulumi can't read stack '{stack}': {reason}", next_step="check `pulumi whoami -v` and the passphrase"
-    )
-
-
-def _up(stack: str) -> str:
-    return "`make up`" if stack == "local" else f"`pulumi up --stack {stack}`"

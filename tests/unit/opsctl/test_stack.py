@@ -126,12 +126,12 @@ def test_outputs_of_another_program_are_refused_by_key(pulumi: FakePulumi) -> No
 
 def test_a_refusal_of_the_engine_carries_its_reason(pulumi: FakePulumi) -> None:
     pulumi.says(stderr="error: passphrase must be set", code=255)
-    with pytest.raises(CloudRefused, match="can't read stack 'dev': passphrase must be set"):
+    with pytest.raises(CloudRefused, match="`pulumi stack output` on stack 'dev' failed: passphrase must be set"):
         read_delivery(pulumi.project, "dev", PLAIN)
 
 
 def test_an_engine_that_hangs_is_a_timeout(pulumi: FakePulumi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsctl.stack.READ_LIMIT_S", 0.2)
+    monkeypatch.setattr("opsctl.pulumi_cli.LIMIT_S", 0.2)
     pulumi.says(OUTPUTS, sleep_s=5)
     with pytest.raises(TimedOut, match=r"within 0.2 s"):
         read_delivery(pulumi.project, "local", PLAIN)
