@@ -42,7 +42,7 @@ def _limits(at: Situation) -> Iterator[tuple[str, Decimal]]:
             yield f"{most} functions at once of {seconds:f} s a query", most * at.hours * SECONDS_PER_HOUR / seconds
     if cfg.topology == "lambda":
         passed = Decimal(str(cfg.lambda_.throttle.requests_per_second))
-        yield f"{passed:f} requests a second through the API", passed * at.hours * SECONDS_PER_HOUR
+        yield f"{passed.normalize():f} requests a second through the API", passed * at.hours * SECONDS_PER_HOUR
     if cfg.topology != "hybrid" and cfg.generation.provider == "sagemaker":
         speed, scaling = at.usage.amount("tokens_per_second_per_instance"), cfg.generation.scaling
         per_query = at.usage.amount("generation_output_tokens_per_query")
