@@ -51,7 +51,6 @@ INSTANCES: dict[str, tuple[int, float, int]] = {
 WEIGHT_BYTES = {"none": 2.0, "fp8": 1.0, "eetq": 1.0, "awq": 0.6, "gptq": 0.6, "bitsandbytes": 0.6}
 GPU_USABLE = 0.9  # vLLM's default gpu-memory-utilization
 KV_GIB_PER_TOKEN = 2 * 32 * 8 * 128 * 2 / 2**30  # Llama 3.1 8B: K and V, 32 layers, 8 heads of 128, 16 bit
-DAEMON_CPU, DAEMON_GIB = 0.35, 0.5  # add-ons on each node: CNI, proxy, identity agent, EBS CSI, CloudWatch agent
 SERVICE_LEAST_CPU, SERVICE_LEAST_GIB = 0.25, 1.0  # what the service itself needs beside a sidecar
 LAMBDA_MIB = range(128, 10241)
 LAMBDA_MARGIN_S = 5  # what Lambda needs to report a function that it stopped
@@ -119,46 +118,6 @@ def split_task(
 def architecture_of(instance_type: str) -> str:
     """x86_64, or arm64 for the families whose generation is followed by a `g` (t4g, m7g, c8gd)."""
     return "arm64" if re.match(r"[a-z]+\d+g", instance_type) else "x86_64"
-
-
-def pods_per_node(instance_type: str, cpu: float, memory_gib: float) -> int:
-    """How many pods with these requests a node holds beside its add-ons.
-
-    Raises:
-        SizingError: an instance type whose size isn't known here.
-    """
-    vcpu, gib, max_pods = _instance(instance_type)
-    # kubelet's reservations on EKS: 60m CPU and 10m per core; 255 MiB, 11 MiB per pod, 100 MiB eviction threshold
-    free_cpu = vcpu - 0.06 - 0.01 * vcpu - DAEMON_CPU
-    free_gib = gib - (255 + 11 * max_pods + 100) / 1024 - DAEMON_GIB
-    return max(0, min(math.floor(free_cpu / cpu), math.floor(free_gib / memory_gib)))
-
-
-def nodes_for(pods_max: int, instance_type: str, cpu: float, memory_gib: float, *, surge: int = 1) -> int:
-    """Nodes that hold `pods_max` pods plus `surge` during an update; 0 where one pod doesn't fit or isn't known to."""
-    if instance_type not in INSTANCES:
-        return 0
-    each = pods_per_node(instance_type, cpu, memory_gib)
-    return math.ceil((pods_max + surge) / each) if each else 0
-
-
-def check_node_pool(pods_max: int, nodes_max: int, instance_type: str, cpu: float, memory_gib: float) -> None:
-    """Refuse an HPA bound that the nodes can't hold.
-
-    Raises:
-        SizingError: says how many nodes it takes.
-    """
-    if instance_type not in INSTANCES:
-        return  # a type that isn't in the table: Kubernetes will say
-    each = pods_per_node(instance_type, cpu, memory_gib)
-    if each == 0:
-        raise SizingError(f"{instance_type} holds no pod of {cpu:g} CPU and {memory_gib:g} GiB beside the add-ons")
-    needed = nodes_for(pods_max, instance_type, cpu, memory_gib)
-    if needed > nodes_max:
-        raise SizingError(
-            f"{pods_max} pods and one surge pod need {needed} {instance_type} nodes ({each} per node), "
-            f"nodes.max is {nodes_max}"
-        )
 
 
 def tasks_per_instance(instance_type: str, cpu: float, memory_gib: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra import sizing
+from infra import node_pool, sizing
 from infra.config.stack import StackConfig
 from infra.errors import Mistake, SizingError
 
@@ -49,18 +49,33 @@ def task_fits_instance(cfg: StackConfig) -> Found:
 
 
 def nodes_hold_replicas(cfg: StackConfig) -> Found:
-    """The HPA's upper bound plus the surge pod must fit on the nodes."""
-    if cfg.topology != "eks" or cfg.eks.mode != "managed":
+    """The HPA's upper bound, one pod more for an update, stores and the cluster's own pods must fit on the nodes."""
+    if not _managed(cfg):
         return
-    bounds, requests = cfg.node_bounds, cfg.eks.requests
-    nodes, high = cfg.eks.nodes, cfg.service.replicas.max
+    nodes, bounds, wanted = cfg.eks.nodes, cfg.node_bounds, node_pool.shares(cfg, cfg.service.replicas.max)
     try:
-        sizing.check_node_pool(high, bounds.max, nodes.instance_type, requests.cpu, requests.memory_gib)
+        node_pool.check(nodes.instance_type, bounds.max, wanted)
     except SizingError as exc:
-        needed = sizing.nodes_for(high, nodes.instance_type, requests.cpu, requests.memory_gib)
+        needed = node_pool.nodes_for(nodes.instance_type, wanted)
         key, value = ("eks.nodes.max", str(bounds.max)) if needed else ("eks.nodes.instanceType", nodes.instance_type)
         fix = f"`pulumi config set --path eks.nodes.max {needed}`" if needed else "take a larger type, e.g. t3.large"
         yield Mistake(key, value, str(exc), fix)
+
+
+def zones_have_nodes(cfg: StackConfig) -> Found:
+    """A volume can't leave its zone, so each zone keeps a node for the store that has it."""
+    stores = (cfg.retrieval.qdrant, cfg.documents.mongo, cfg.cache.redis)
+    if _managed(cfg) and "self-hosted" in stores and cfg.eks.nodes.min < cfg.network.zones:
+        yield Mistake(
+            "eks.nodes.min",
+            str(cfg.eks.nodes.min),
+            f"leaves one of {cfg.network.zones} zones without a node; volumes of self-hosted stores can't leave theirs",
+            f"`pulumi config set --path eks.nodes.min {cfg.network.zones}`, or fewer network.zones",
+        )
+
+
+def _managed(cfg: StackConfig) -> bool:
+    return cfg.topology == "eks" and cfg.eks.mode == "managed"
 
 
 def model_fits_gpu(cfg: StackConfig) -> Found:
@@ -88,15 +103,27 @@ def model_fits_gpu(cfg: StackConfig) -> Found:
 
 def instance_has_the_architecture(cfg: StackConfig) -> Found:
     """A container built for one architecture starts on no other."""
-    if cfg.topology != "ecs" or cfg.ecs.capacity != "ec2":
+    wanted = cfg.service.architecture
+    if cfg.topology == "ecs" and cfg.ecs.capacity == "ec2":
+        key, kind = "ecs.instanceType", cfg.ecs.instance_type
+    elif _managed(cfg):
+        key, kind = "eks.nodes.instanceType", cfg.eks.nodes.instance_type
+    else:
+        if cfg.topology == "eks" and wanted == "arm64":
+            yield Mistake(
+                "service.architecture",
+                wanted,
+                "Auto Mode's own pools have x86_64 nodes only; legal: x86_64, or eks.mode managed",
+                "`pulumi config set --path service.architecture x86_64`",
+            )
         return
-    has = sizing.architecture_of(cfg.ecs.instance_type)
-    if has != cfg.service.architecture:
+    has = sizing.architecture_of(kind)
+    if has != wanted:
         yield Mistake(
-            "ecs.instanceType",
-            cfg.ecs.instance_type,
-            f"is {has}, service.architecture is {cfg.service.architecture}",
-            f"`pulumi config set --path service.architecture {has}`, or another ecs.instanceType",
+            key,
+            kind,
+            f"is {has}, service.architecture is {wanted}",
+            f"`pulumi config set --path service.architecture {has}`, or another {key}",
         )
 
 
@@ -119,7 +146,7 @@ def sidecar_fits(cfg: StackConfig) -> Found:
 def copies_have_instances(cfg: StackConfig) -> Found:
     """Two copies of a shard on one instance are lost together."""
     size = cfg.retrieval.self_hosted
-    if cfg.topology == "ecs" and cfg.retrieval.qdrant == "self-hosted" and size.replicas > size.instances:
+    if cfg.topology in {"ecs", "eks"} and cfg.retrieval.qdrant == "self-hosted" and size.replicas > size.instances:
         yield Mistake(
             "retrieval.selfHosted.replicas",
             str(size.replicas),

@@ -138,7 +138,7 @@ def cdn_is_public(cfg: StackConfig) -> Found:
 
 def sidecar_is_described(cfg: StackConfig) -> Found:
     """llama.cpp beside the service runs a pinned image that holds the model."""
-    if cfg.topology != "ecs" or cfg.generation.provider != "llamacpp":
+    if cfg.topology not in {"ecs", "eks"} or cfg.generation.provider != "llamacpp":
         return
     image, model = cfg.generation.llamacpp.image, cfg.generation.model
     if image is None:
@@ -205,6 +205,7 @@ def _rule(check: Callable[[StackConfig], Found], *needs: str) -> Rule:
     return Rule(frozenset(needs), check)
 
 
+STORES = ("retrieval", "documents", "cache")
 STAGES = ("queryModel", "generation", "retrieval", "documents")
 RULES: tuple[Rule, ...] = (
     _rule(cloud_needs_region, "topology", "region", "hybrid"),
@@ -213,8 +214,9 @@ RULES: tuple[Rule, ...] = (
     _rule(image_is_pinned, "topology", "service", "environment"),
     _rule(capacity_rules.fargate_pair, "service", "ecs"),
     _rule(capacity_rules.task_fits_instance, "topology", "service", "ecs"),
-    _rule(capacity_rules.instance_has_the_architecture, "topology", "service", "ecs"),
-    _rule(capacity_rules.nodes_hold_replicas, "topology", "service", "eks"),
+    _rule(capacity_rules.instance_has_the_architecture, "topology", "service", "ecs", "eks"),
+    _rule(capacity_rules.nodes_hold_replicas, "topology", "service", "eks", *STORES, "generation"),
+    _rule(capacity_rules.zones_have_nodes, "topology", "network", "eks", *STORES),
     _rule(capacity_rules.model_fits_gpu, "generation"),
     _rule(capacity_rules.sidecar_fits, "topology", "service", "generation"),
     _rule(capacity_rules.copies_have_instances, "topology", "retrieval"),

@@ -20,7 +20,7 @@ from infra.config.workload import (
     Scaling,
     Service,
 )
-from infra.sizing import nodes_for
+from infra.node_pool import nodes_for, shares
 
 Topology = Literal["ecs", "eks", "lambda", "hybrid"]
 CLOUD: tuple[Topology, ...] = ("ecs", "eks", "lambda")
@@ -103,9 +103,7 @@ class StackConfig(Section):
 
     @property
     def node_bounds(self) -> Bounds:
-        """EKS nodes: `max` as given, else what the replicas and one surge pod need."""
+        """EKS nodes: `max` as given, else what the replicas, one more for an update, and all else need."""
         nodes = self.eks.nodes
-        needed = nodes_for(
-            self.service.replicas.max, nodes.instance_type, self.eks.requests.cpu, self.eks.requests.memory_gib
-        )
+        needed = nodes_for(nodes.instance_type, shares(self, self.service.replicas.max))
         return Bounds(min=nodes.min, max=nodes.max or max(needed, nodes.min))

@@ -45,19 +45,6 @@ def test_fargate_pairs_that_do_not_exist_are_refused_with_the_legal_ones(
         sizing.fargate_size(cpu, memory_gib)
 
 
-def test_a_guide_sized_pod_fills_a_t3_medium() -> None:
-    assert sizing.pods_per_node("t3.medium", 1, 2) == 1
-    assert sizing.nodes_for(10, "t3.medium", 1, 2) == 11
-    assert sizing.pods_per_node("t3.xlarge", 1, 2) == 3
-
-
-def test_node_pool_too_small_says_how_many_it_takes() -> None:
-    with pytest.raises(SizingError, match=r"need 11 t3\.medium nodes"):
-        sizing.check_node_pool(10, 6, "t3.medium", 1, 2)
-    sizing.check_node_pool(10, 11, "t3.medium", 1, 2)
-    sizing.check_node_pool(10, 1, "x9.unknown", 1, 2)
-
-
 def test_tasks_per_instance_leaves_room_for_the_agent() -> None:
     assert sizing.tasks_per_instance("t3.medium", 2, 4) == 0
     assert sizing.tasks_per_instance("t3.large", 2, 4) == 1

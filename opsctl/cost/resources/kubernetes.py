@@ -7,7 +7,8 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from infra import sizing
+from infra import node_pool
+from infra.sizing import INSTANCES
 from opsctl.cost.components import Component, Situation, number
 from opsctl.cost.resources.network import balancer
 
@@ -82,9 +83,9 @@ def nodes(group: Declared, at: Situation) -> Iterator[Component]:
 def _wanted(kind: str, at: Situation, always: Decimal) -> Decimal:
     """Nodes, in the mean, for the pods of the service while queries come as they are said to."""
     requests = at.cfg.eks.requests
-    if kind not in sizing.INSTANCES:
+    if kind not in INSTANCES:
         return always
-    each = sizing.pods_per_node(kind, requests.cpu, requests.memory_gib)
+    each = node_pool.pods_per_node(kind, requests.cpu, requests.memory_gib)
     per_minute = at.queries / (at.hours * MINUTES_PER_HOUR) * at.usage.amount("peak_to_average_ratio")
     pods = max(per_minute / at.cfg.scaling.requests_per_minute, Decimal(at.cfg.service.replicas.min))
     return max(always, pods / each) if each else always
