@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from infra.components.account import Site
 
 Statement = dict[str, Any]
+# Services that send no source account, or aren't known to, when they assume a role: a condition would lock them out.
+# They take roles of their own account only: EC2 for its instances, Lambda for its functions, API Gateway for its log
+# (aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws#479).
+NAME_NO_SOURCE = frozenset({"apigateway.amazonaws.com", "ec2.amazonaws.com", "lambda.amazonaws.com"})
 
 
 def allow(
@@ -31,7 +35,7 @@ def document(*statements: Statement) -> pulumi.Output[str]:
 def trusted_by(site: Site, service: str) -> pulumi.Output[str]:
     """A trust policy for an AWS service, on behalf of this account only (no confused deputy)."""
     statement: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    if service != "ec2.amazonaws.com":  # EC2 sends no source account; its roles are bound to instances of the account
+    if service not in NAME_NO_SOURCE:
         statement["Condition"] = {"StringEquals": {"aws:SourceAccount": site.account}}
     return document(statement)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from infra.policies.rules import Found, Resource, listed, rule, statements
@@ -14,7 +14,8 @@ KEY = "aws:kms/key:Key"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 REPOSITORY_POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
-UNBOUND = {"ec2.amazonaws.com"}  # sends no source account; its roles are bound to instances of the account
+# send no source account, or aren't known to, and take roles of their own account only
+UNBOUND = {"apigateway.amazonaws.com", "ec2.amazonaws.com", "lambda.amazonaws.com"}
 # Controllers of a cluster look around before they act; what these services only show names no resource.
 SHOWN_BY = ("autoscaling", "ec2", "elasticloadbalancing", "shield")
 NO_RESOURCE = {  # actions that name no resource
@@ -79,21 +80,21 @@ def invoke_only_named_endpoint(policy: Resource) -> Found:
                     yield f"may invoke {resource}"
 
 
-def _strangers(document: object) -> Found:
-    """Everybody, and AWS services that aren't held to this account."""
+def _strangers(document: object, unbound: Collection[str] = ()) -> Found:
+    """Everybody, and AWS services that aren't held to this account, but for those that can't be."""
     for statement in _allowed(document):
         principal = statement.get("Principal") or {}
         named = listed(principal if isinstance(principal, str) else principal.get("AWS"))
         if "*" in named:
             yield "lets everybody in"
-        services = set() if isinstance(principal, str) else set(listed(principal.get("Service"))) - UNBOUND
+        services = set() if isinstance(principal, str) else set(listed(principal.get("Service"))).difference(unbound)
         if services and not statement.get("Condition"):
             yield f"lets {', '.join(sorted(services))} act for any account"
 
 
 def trust_is_bound(role: Resource) -> Found:
     """A role is assumed for this account only."""
-    yield from _strangers(role.props.get("assumeRolePolicy"))
+    yield from _strangers(role.props.get("assumeRolePolicy"), UNBOUND)
 
 
 def writers_are_bound(policy: Resource) -> Found:

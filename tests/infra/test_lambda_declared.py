@@ -113,8 +113,17 @@ def test_the_function_may_read_its_own_secrets_and_little_else(prod: offline.Pro
         "openaiApiKey",
         "qdrantApiKey",
     }
-    trust = json.loads(prod.one("iam/role:Role", "-prod-function").inputs["assumeRolePolicy"])["Statement"][0]
-    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+
+
+@pytest.mark.parametrize(("role", "service"), [("-prod-function", "lambda"), ("-gateway-logs", "apigateway")])
+def test_a_service_that_names_no_source_is_not_asked_for_one(prod: offline.Program, role: str, service: str) -> None:
+    """A condition on what is never sent would lock it out."""
+    (trust,) = json.loads(prod.one("iam/role:Role", role).inputs["assumeRolePolicy"])["Statement"]
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
 
 
 def test_no_secret_is_in_what_the_function_is_declared_with(prod: offline.Program) -> None:
