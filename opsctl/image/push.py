@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from infra.config.defaults import environment_of
 from opsctl.deploy.engine import open_engine
 from opsctl.errors import NotDeployed, NotUsable
+from opsctl.image.build import REVISION
 from opsctl.image.tool import tool_with
+from opsctl.image.tree import DIRTY, changed_files
 from opsctl.output import working
 from opsctl.stack import read_delivery
 
@@ -31,9 +32,15 @@ def push(project: Project, stack: str, image: str, environ: Mapping[str, str], t
         NotDeployed: the stack has no registry yet.
         ToolMissing, CloudRefused, TimedOut
     """
-    if environment_of(stack) == "production":
+    production = environment_of(stack) == "production"
+    if production:
         _refuse_dirty(project, stack)
     tool = tool_with(image, environ)
+    if production and tool.labels(image).get(REVISION, "").endswith(DIRTY):
+        raise NotUsable(
+            f"{image} was built from a tree that no commit holds, and '{stack}' is a production stack",
+            next_step="commit, and build it again: `opsctl image build`",
+        )
     delivery = read_delivery(project, stack, environ)
     if delivery.registry is None:
         raise NotDeployed(
@@ -54,16 +61,7 @@ def push(project: Project, stack: str, image: str, environ: Mapping[str, str], t
 
 
 def _refuse_dirty(project: Project, stack: str) -> None:
-    """No image holds a stack file, and the way to a first image writes into it."""
-    built_from = ("--", ".", ":(exclude)Pulumi.*.yaml")
-    changed = subprocess.run(
-        ["git", "status", "--porcelain", *built_from],  # noqa: S607 - the user's own git
-        cwd=project.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.splitlines()
-    if changed:
+    if changed := changed_files(project):
         raise NotUsable(
             f"{len(changed)} files differ from the last commit, and '{stack}' is a production stack",
             next_step="commit or stash them, and build the image again",

@@ -94,7 +94,7 @@ def test_a_push_logs_in_and_writes_the_digest_into_the_stack_config(opsctl: Run,
 def test_an_image_that_is_not_there_says_how_to_build_it(opsctl: Run, stack: Path) -> None:
     ended = opsctl("image", "push", "--stack", "dev", "nope:1")
     assert (ended.code, ended.out) == (2, "")
-    assert "podman build -t nope:1 -f service/Dockerfile ." in ended.err
+    assert "opsctl image build --tag nope:1" in ended.err
     assert not (stack / "written").exists()
 
 
