@@ -31,8 +31,8 @@ PARTS = (
     "filelock",
 )
 ZIP_PARTS = ("uvloop", "websockets", "watchfiles")
-# Every `client("...")` of the service, the credential providers' own, and S3 for bundles; a test holds the first.
-AWS = ("secretsmanager", "ssm", "sagemaker-runtime", "s3", "sts", "sso", "sso-oidc", "signin")
+# Every `client("...")` of the service, the credential providers' own; a test holds the former.
+AWS = ("secretsmanager", "ssm", "sagemaker-runtime", "s3", "cloudwatch", "sts", "sso", "sso-oidc", "signin")
 
 
 def doomed(root: Path, *, for_zip: bool) -> Iterator[Path]:

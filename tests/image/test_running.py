@@ -84,7 +84,7 @@ def test_every_module_comes_from_bytecode(image: Image, tmp_path: Path) -> None:
     assert (tmp_path / "container/log").read_text().strip() == "[]"
 
 
-@pytest.mark.parametrize("job", ["ingest", "api_key"])
+@pytest.mark.parametrize("job", ["ingest", "export_bundle", "api_key"])
 def test_jobs_start_in_it(job: str, image: Image, tmp_path: Path) -> None:
     with started(image, tmp_path / "container", {}, ["python", "-m", f"service.jobs.{job}", "--help"]) as container:
         assert container.process.wait(120) == 0
