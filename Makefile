@@ -156,7 +156,7 @@ $(CHECKOV): requirements/checkov.txt | $(READY)
 
 .PHONY: diagram
 diagram: $(READY) ## draw the cloud topologies into docs/topologies.md
-	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml docs/topologies.md ecs lambda
+	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml docs/topologies.md ecs eks lambda
 
 .PHONY: bench
 bench: $(READY) ## paired benchmarks, JSON into bench/results

@@ -17,7 +17,7 @@ BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 # send no source account, or aren't known to, and take roles of their own account only
 UNBOUND = {"apigateway.amazonaws.com", "ec2.amazonaws.com", "lambda.amazonaws.com"}
 # Controllers of a cluster look around before they act; what these services only show names no resource.
-SHOWN_BY = ("autoscaling", "ec2", "elasticloadbalancing", "shield")
+SHOWN_BY = ("autoscaling", "ec2", "elasticloadbalancing")
 NO_RESOURCE = {  # actions that name no resource
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",

@@ -24,7 +24,7 @@ from infra.components.kube.stores import KubeStores, KubeStoresArgs
 from infra.components.load_balancer import ANYWHERE
 from infra.components.model_access import invoke_statements
 from infra.components.observability.declared import Observability, ServiceAlarms
-from infra.components.observability.watched import service_alone, watched
+from infra.components.observability.watched import kube_copies, service_alone, watched
 from infra.components.permissions import allow
 from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
@@ -196,7 +196,10 @@ class EksTopology(pulumi.ComponentResource):
         front = service_alone(f"rag-platform/{cfg.stack}")
         certificate = self._public.certificate_arn if self._public else None
         ServiceAlarms(self._name, front, base.alerts, cfg.monitoring, opts=self._child)
-        Observability(self._name, cfg, base, watched(cfg, front, certificate_arn=certificate), opts=self._child)
+        most, cluster = cfg.service.replicas.max, self._platform.cluster.cluster
+        copies = kube_copies(cluster, f"rag-{cfg.stack}", self._service.deployment, most) if self._service else None
+        seen = watched(cfg, front, copies=copies, certificate_arn=certificate)
+        Observability(self._name, cfg, base, seen, opts=self._child)
 
     def _front(self) -> FrontArgs:
         cfg, base = self._cfg, self._base

@@ -25,6 +25,14 @@ def test_the_function_stands_behind_the_api() -> None:
     assert {("RestApi", "Function"), ("Waf", "RestApi"), ("RestApi", "PublicName")} <= arrows
 
 
+def test_the_workload_stands_behind_the_cluster_and_its_controllers() -> None:
+    drawn = diagram.draw(ROOT / "Pulumi.prod.yaml", "eks")
+    assert diagram.placed(DOCUMENT, "eks", drawn) == DOCUMENT, "run `make diagram`"
+    lines = drawn.splitlines()
+    arrows = {tuple(part.strip().rpartition("_")[0] for part in line.split("-->")) for line in lines if "-->" in line}
+    assert {("Workload", "EksControllers"), ("EksNodes", "Network"), ("EksAddons", "EksNodes")} <= arrows
+
+
 def test_the_service_stands_behind_the_load_balancer(drawn: str) -> None:
     lines = drawn.splitlines()
     arrows = {tuple(part.strip().rpartition("_")[0] for part in line.split("-->")) for line in lines if "-->" in line}
@@ -32,5 +40,5 @@ def test_the_service_stands_behind_the_load_balancer(drawn: str) -> None:
 
 
 def test_a_document_without_a_place_is_refused() -> None:
-    with pytest.raises(ValueError, match="<!-- diagram: eks -->"):
-        diagram.placed(DOCUMENT, "eks", "")
+    with pytest.raises(ValueError, match="<!-- diagram: abacus -->"):
+        diagram.placed(DOCUMENT, "abacus", "")

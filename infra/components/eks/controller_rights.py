@@ -55,7 +55,6 @@ SEEN = [
             "TrustStores",
         )
     ),
-    "shield:GetSubscriptionState",
 ]
 OWN_BALANCERS = [
     f"{BALANCING}:{what}"

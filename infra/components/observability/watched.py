@@ -89,6 +89,17 @@ def ecs_copies(cluster: pulumi.Input[str], service: pulumi.Input[str], most: int
     )
 
 
+def kube_copies(cluster: pulumi.Input[str], namespace: str, deployment: str, most: int) -> Copies:
+    """Pods of a Deployment, by Container Insights, which calls the owner of pods by their name."""
+    of = {"ClusterName": cluster, "Namespace": namespace, "PodName": deployment}
+    space = "ContainerInsights"
+    return Copies(
+        running=Metric(space, "replicas_ready", of, "Average", MINUTE_S),
+        wanted=Metric(space, "replicas_desired", of, "Average", MINUTE_S),
+        most=most,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
     """What there is to watch; a topology leaves out what it doesn't have.
