@@ -37,6 +37,18 @@ def timeouts_are_a_chain(cfg: StackConfig) -> Found:
         )
 
 
+def zip_has_no_reranker(cfg: StackConfig) -> Found:
+    """250 MiB, unzipped, have no room for one beside the packages."""
+    zipped = cfg.topology == "lambda" and cfg.lambda_.packaging == "zip"
+    if zipped and cfg.retrieval.reranker != "none":
+        yield Mistake(
+            "retrieval.reranker",
+            cfg.retrieval.reranker,
+            "lambda.packaging zip has no room for a reranker; legal: none",
+            "`pulumi config set --path retrieval.reranker none`, or lambda.packaging image",
+        )
+
+
 def has_no_distribution(cfg: StackConfig) -> Found:
     """A Regional API stays reachable beside a distribution, past its limit per caller."""
     if cfg.topology == "lambda" and cfg.cdn:

@@ -226,6 +226,7 @@ RULES: tuple[Rule, ...] = (
     _rule(sidecar_is_described, "topology", "generation", "environment"),
     _rule(function_rules.runs_no_sidecar, "topology", "generation"),
     _rule(function_rules.timeouts_are_a_chain, "topology", "service", "lambda"),
+    _rule(function_rules.zip_has_no_reranker, "topology", "retrieval", "lambda"),
     _rule(function_rules.has_no_distribution, "topology", "cdn"),
     _rule(local_only_has_no_fallback, "hybrid"),
     _rule(networks_are_apart, "network", "eks", "access"),

@@ -43,6 +43,7 @@ ADAPTER = {
     "AWS_LWA_INVOKE_MODE": "response_stream",
     "AWS_LWA_PORT": str(PORT),
     "AWS_LWA_READINESS_CHECK_PATH": "/readyz",
+    "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS": "200",
 }
 ADAPTER_IN_ZIP = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap"}
 # A start that takes longer than Lambda's 10 s goes on in the first request instead of beginning anew; a snapshot is
@@ -266,7 +267,7 @@ def _artifact(path: str) -> tuple[Path, str]:
     """
     file = Path(path) if Path(path).is_absolute() else ROOT / path
     if not file.is_file():
-        fix = "`make lambda-zip` makes it, or `pulumi config set --path lambda.artifact <zip>`"
+        fix = f"`opsctl image build --zip {path}` makes it, or `pulumi config set --path lambda.artifact <zip>`"
         raise ConfigErrors((Mistake("lambda.artifact", path, "there is no such file", fix),))
     with file.open("rb") as opened:
         return file, hashlib.file_digest(opened, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from tests.infra import test_ecs_keys as ecs
 from tests.infra.cloud_cases import hold_to_golden, merged, second_phase, stack_file
 from tests.infra.config_keys import keys
 
+ZIPPED = {"lambda": {"packaging": "zip", "artifact": "README.md"}, "retrieval": {"reranker": "none"}}
 WARM = {"lambda": {"provisionedConcurrency": 2}}
 ASLEEP = {**WARM, "scaling": {"schedule": {}}}
 # key -> another legal value
@@ -19,8 +20,8 @@ OWN: dict[str, Any] = {
     "lambda.ephemeralMiB": 1024,
     "lambda.provisionedConcurrency": 3,
     "lambda.reservedConcurrency": 10,
-    "lambda.packaging": {"lambda": {"packaging": "zip", "artifact": "README.md"}},
-    "lambda.artifact": {"lambda": {"packaging": "zip", "artifact": "LICENSE"}},
+    "lambda.packaging": ZIPPED,
+    "lambda.artifact": {"lambda": {"artifact": "LICENSE"}},
     "lambda.rollout": "linear",
     "lambda.throttle.requestsPerSecond": 5,
     "lambda.throttle.burst": 10,
@@ -46,7 +47,7 @@ SHARED = (
     "monitoring.logRetentionDays",
     "tags",
 )
-BASES = {"scaling.schedule.": ASLEEP, "lambda.artifact": {"lambda": {"packaging": "zip", "artifact": "README.md"}}}
+BASES = {"scaling.schedule.": ASLEEP, "lambda.artifact": ZIPPED}
 # keys that change nothing here, and why
 ELSEWHERE = {
     "service.cpu": "CPU comes with lambda.memoryMiB",

@@ -41,7 +41,7 @@ def test_resources_are_the_golden_ones(case: str) -> None:
 def test_a_zip_is_kept_in_a_bucket_under_its_digest(tmp_path: Path) -> None:
     zipped = tmp_path / "lambda.zip"
     zipped.write_bytes(b"code")
-    more = second_phase(**{"lambda": {"packaging": "zip", "artifact": str(zipped)}})
+    more = second_phase(**{"lambda": {"packaging": "zip", "artifact": str(zipped)}}, retrieval={"reranker": "none"})
     program = declared("prod", more)
     hold_to_golden("lambda-prod-zip.txt", lines(program))
     (kept,) = program.of("bucketObjectv2:BucketObjectv2")
@@ -54,8 +54,14 @@ def test_a_zip_is_kept_in_a_bucket_under_its_digest(tmp_path: Path) -> None:
 
 
 def test_a_zip_that_is_not_there_is_one_clear_line() -> None:
-    with pytest.raises(ConfigErrors, match=r"^lambda.artifact = nowhere.zip: there is no such file; .*make lambda-zip"):
-        declared("prod", second_phase(**{"lambda": {"packaging": "zip", "artifact": "nowhere.zip"}}))
+    with pytest.raises(
+        ConfigErrors,
+        match=r"^lambda.artifact = nowhere.zip: there is no such file; .*opsctl image build --zip nowhere.zip",
+    ):
+        declared(
+            "prod",
+            second_phase(**{"lambda": {"packaging": "zip", "artifact": "nowhere.zip"}}, retrieval={"reranker": "none"}),
+        )
 
 
 def test_first_phase_is_the_second_without_function_and_api() -> None:

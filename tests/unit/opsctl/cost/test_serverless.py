@@ -72,7 +72,7 @@ def test_scratch_space_is_paid_above_what_is_free(on_lambda: Priced) -> None:
 def test_a_zip_pays_for_its_snapshots(on_lambda: Priced, tmp_path: Path) -> None:
     zipped = tmp_path / "lambda.zip"
     zipped.write_bytes(b"code")
-    priced = on_lambda(**{"lambda": {"packaging": "zip", "artifact": str(zipped)}})
+    priced = on_lambda(**{"lambda": {"packaging": "zip", "artifact": str(zipped)}}, retrieval={"reranker": "none"})
     assert of(priced, "lambda.snapshot.gb_second").component.quantity == 2 * GIB * 730 * 3600
     assert of(priced, "lambda.snapshot.restored_gb").component.quantity == 500 * GIB
     assert of(priced, "s3.standard.gb_month", "-code").component.quantity == Decimal("0.5")
