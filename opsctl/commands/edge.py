@@ -116,8 +116,7 @@ def _edges(stack: str, host: str | None) -> list[EdgeHost]:
     from opsctl.edge.hosts import edges  # noqa: PLC0415 - the engine and the transport; help must not wait for them
     from opsctl.stack import read_resources  # noqa: PLC0415
 
-    project = find_project()
-    return edges(read_resources(project, stack, environment.load().environ), project.root, host)
+    return edges(read_resources(find_project(), stack, environment.load().environ), host)
 
 
 def _looks(edges: list[EdgeHost]) -> list[Look]:

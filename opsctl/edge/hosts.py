@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from infra.edge.errors import EdgeError
 from infra.edge.hosts.address import parse
 from infra.edge.hosts.transport import Transport, transport_to
 from infra.edge.jobs import clean_environment
+from infra.edge.layout import interpreter, project_root
 from opsctl.errors import CheckFailed, NotDeployed, NotUsable
 
 if TYPE_CHECKING:
@@ -117,14 +117,14 @@ class EdgeHost:
         return transport_to(parse(self.name))
 
 
-def edges(resources: Sequence[Mapping[str, Any]], root: Path, wanted: str | None) -> list[EdgeHost]:
+def edges(resources: Sequence[Mapping[str, Any]], wanted: str | None) -> list[EdgeHost]:
     """The edges of a stack in the order in which they were brought up, or the one that is wanted.
 
     Raises:
         NotDeployed: there is none.
         NotUsable: none of them is the wanted one.
     """
-    found = [_edge(each, root) for each in resources if each.get("type") == SERVICE_TYPE]
+    found = [_edge(each) for each in resources if each.get("type") == SERVICE_TYPE]
     if not found:
         raise NotDeployed("the stack has no edge", next_step="it is a hybrid's; deploy it: `pulumi up`")
     chosen = [edge for edge in found if wanted in {None, edge.name}]
@@ -134,7 +134,7 @@ def edges(resources: Sequence[Mapping[str, Any]], root: Path, wanted: str | None
     return chosen
 
 
-def _edge(resource: Mapping[str, Any], root: Path) -> EdgeHost:
+def _edge(resource: Mapping[str, Any]) -> EdgeHost:
     try:
         told = _Service.model_validate({**(resource.get("inputs") or {}), **(resource.get("outputs") or {})})
         programs = {program.name: program for program in told.programs}
@@ -146,8 +146,8 @@ def _edge(resource: Mapping[str, Any], root: Path) -> EdgeHost:
     there = told.release
     return EdgeHost(
         name=told.host or LOCAL,
-        root=f"{there.base}/{there.app}" if there else str(root),
-        python=f"{there.base}/{there.env}/bin/python" if there else str(Path(sys.prefix, "bin", "python")),
+        root=f"{there.base}/{there.app}" if there else str(project_root()),
+        python=f"{there.base}/{there.env}/bin/python" if there else str(interpreter()),
         home=home,
         programs=programs,
         ports={listen.key.rpartition(".")[2]: listen.port for listen in told.listen},
