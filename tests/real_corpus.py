@@ -16,19 +16,19 @@ from pymongo import MongoClient
 from service.jobs import corpus
 
 MOST_FILE_CHARS = 6_000
-MOST_FILES = 3
+FILES = 3
 LEAST_POST_CHARS = 200
 DATABASE = "rag"
 CHARS_PER_CHUNK = 380  # of these texts, on average
 
 
-def fill(url: str, *, chunks: int, database: str = DATABASE) -> dict[str, int]:
-    """Insert documents that are cut into about `chunks`; how many of them, by collection."""
+def fill(url: str, *, chunks: int, files: int = FILES, database: str = DATABASE) -> dict[str, int]:
+    """Insert documents that are cut into about `chunks`, with `files` of a repo; how many of them, by collection."""
     client: MongoClient[dict[str, Any]] = MongoClient(url)
     users: dict[str, int] = {}
     counts = {"posts": 0, "articles": 0, "repos": 0}
     left = chunks * CHARS_PER_CHUNK
-    for collection, document, author in _documents():
+    for collection, document, author in _documents(files):
         if author not in users:
             users[author] = len(users) + 1
             client[database]["users"].insert_one({"_id": users[author], "fullName": author})
@@ -42,11 +42,11 @@ def fill(url: str, *, chunks: int, database: str = DATABASE) -> dict[str, int]:
     return counts
 
 
-def _documents() -> Iterator[tuple[str, dict[str, Any], str]]:
+def _documents(files: int) -> Iterator[tuple[str, dict[str, Any], str]]:
     """In turn, so that any number of them has all three kinds."""
     readmes = {document.title: document for document in corpus.demo() if document.collection == "repos"}
     for name, readme in sorted(readmes.items()):
-        sources = _sources(name)
+        sources = _sources(name, files)
         yield "articles", {"title": name, "link": readme.url, "content": {"Content": readme.text}}, readme.author
         if sources:
             yield "repos", {"name": name, "link": readme.url, "content": sources}, readme.author
@@ -55,11 +55,11 @@ def _documents() -> Iterator[tuple[str, dict[str, Any], str]]:
                 yield "posts", {"content": said, "link": f"{readme.url}#{path}", "platform": "python"}, readme.author
 
 
-def _sources(name: str) -> dict[str, str]:
+def _sources(name: str, most: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in metadata.files(name) or ():
         path = Path(str(file.locate()))
-        if len(found) == MOST_FILES or path.suffix != ".py" or not path.is_file():
+        if len(found) == most or path.suffix != ".py" or not path.is_file():
             continue
         text = path.read_text(encoding="utf-8", errors="ignore")[:MOST_FILE_CHARS]
         if len(text) > LEAST_POST_CHARS:

@@ -72,7 +72,7 @@ def open_client(
     Raises:
         StartupError: `base_url` is no URL.
     """
-    if base_url is not None and not _is_url(base_url):
+    if base_url is not None and not is_url(base_url):
         raise StartupError(f"OPENAI_BASE_URL: {base_url} is no URL; give http(s)://host/v1, or leave it unset")
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     timeout = httpx2.Timeout(read_timeout_s, connect=CONNECT_S)
@@ -92,7 +92,8 @@ def open_client(
     )
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Whether it is an address that the client can use."""
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
@@ -210,10 +211,11 @@ def _error(stage: str, model: str, exc: openai.APIError) -> StageUnavailable:
         wait_s = _retry_after_s(exc.response.headers) if isinstance(exc, openai.RateLimitError) else UNSAID_WAIT_S
         return UpstreamThrottled(stage, f"{model} is rate limited", retry_after_s=wait_s)
     kind = Unreachable if isinstance(exc.__cause__, NOT_SENT) else StageUnavailable
-    return kind(stage, _reason(model, exc))
+    return kind(stage, reason_of(model, exc))
 
 
-def _reason(model: str, exc: openai.APIError) -> str:
+def reason_of(model: str, exc: openai.APIError) -> str:
+    """What went wrong, and the setting that corrects it."""
     if isinstance(exc, openai.AuthenticationError | openai.PermissionDeniedError):
         return f"the key was refused ({exc.status_code}); correct OPENAI_API_KEY"
     if isinstance(exc, openai.NotFoundError):

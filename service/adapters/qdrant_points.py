@@ -173,6 +173,13 @@ class QdrantPoints:
         for page in self._scroll(collection, PAGE, payload=fields, vectors=True):
             yield [_chunk(collection, point) for point in page], _vectors(collection, page)
 
+    def chunks(self, collection: str, ids: Sequence[ExtendedPointId]) -> list[Chunk]:
+        """The texts of some points."""
+        if not ids:
+            return []
+        found = self._call(collection, lambda: self._client.retrieve(collection, list(ids), with_payload=True))
+        return [_chunk(collection, point) for point in found]
+
     def vectors(self, collection: str, ids: Sequence[ExtendedPointId]) -> dict[str, Vectors]:
         """The vectors of some points, by id."""
         found = self._call(

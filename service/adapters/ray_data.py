@@ -67,11 +67,12 @@ class Actor:
 
 def _connect(ray: Any, address: str | None, workers: int) -> None:  # noqa: ANN401 - an optional library
     quiet = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}
-    if address is None:
-        local = {"num_cpus": workers + 1, "include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
-        ray.init(**quiet, **local)
-    else:
-        ray.init(address, **quiet)
+    local = {"num_cpus": workers + 1, "include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
+    try:
+        ray.init(**quiet, **({"address": address} if address else local))
+    except Exception as exc:  # Ray raises bare Exception where its own processes don't come up
+        where = address or "a Ray inside this process"
+        raise StartupError(f"Ray: {where} did not start ({str(exc).splitlines()[0]}); run it again") from exc
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
@@ -79,8 +80,9 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:  # noqa: ANN4
 
 def _wave(ray: Any, wave: list[list[Document]], recipe: Recipe, workers: int) -> Iterator[Done]:  # noqa: ANN401
     items = [{"unit": pickle.dumps(unit)} for unit in wave]
+    actors = ray.data.ActorPoolStrategy(size=workers)
     done = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        Actor, fn_constructor_args=(pickle.dumps(recipe),), batch_size=1, concurrency=workers, num_cpus=1
+        Actor, fn_constructor_args=(pickle.dumps(recipe),), batch_size=1, compute=actors, num_cpus=1
     )
     for row in done.iter_rows():
         result = pickle.loads(row["done"])  # noqa: S301 - of our own actors

@@ -34,9 +34,10 @@ class Splitter:
         }
 
     def split(self, document: Document) -> list[Chunk]:
-        """Chunks in reading order."""
+        """Chunks in reading order, the summary first where there is one."""
         cut = self._splitters[document.markup].chunks(document.text)
         texts = cut if len(cut) == 1 else [text for text in cut if len(text) >= SHORTEST_CHARS]
+        numbered = [*([("summary", document.summary)] if document.summary else []), *enumerate(texts)]
         return [
             Chunk(
                 id=str(uuid.uuid5(_NAMESPACE, f"{document.collection}\0{document.key}\0{n}\0{text}")),
@@ -46,5 +47,5 @@ class Splitter:
                 url=document.url,
                 text=text,
             )
-            for n, text in enumerate(texts)
+            for n, text in numbered
         ]

@@ -40,6 +40,7 @@ class Document:
     markup: Literal["markdown", "text"] = "text"
     id: str = ""
     author_id: str = ""
+    summary: str = ""
 
     @property
     def key(self) -> str:

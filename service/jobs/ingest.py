@@ -25,7 +25,7 @@ from service.adapters.onnx_minilm import DIMENSION, MODEL_ID
 from service.adapters.qdrant_points import Address
 from service.bundle import IndexType, Manifest
 from service.errors import RagError, StartupError
-from service.jobs import bundle_writer, corpus, engines, progress, sinks, sources, work
+from service.jobs import bundle_writer, corpus, desk, engines, progress, sinks, sources, summaries, work
 from service.jobs.cleaning import Dropped
 from service.jobs.ledger import Ledger
 from service.jobs.work import Recipe
@@ -150,6 +150,13 @@ def _bundle(
 
 
 def _source(options: argparse.Namespace, told: Settings, stack: ExitStack) -> Source:
+    source = _plain_source(options, told, stack)
+    if options.desk is None:
+        return source
+    return summaries.Summarised(source, desk.Desk.of(options, told))
+
+
+def _plain_source(options: argparse.Namespace, told: Settings, stack: ExitStack) -> Source:
     if options.mongo:
         from service.adapters.mongo_corpus import MongoCorpus  # noqa: PLC0415 - only where it is asked for
 
@@ -162,7 +169,8 @@ def _source(options: argparse.Namespace, told: Settings, stack: ExitStack) -> So
 
 
 def _source_settings(options: argparse.Namespace) -> dict[str, object]:
-    return {"documents": "mongo"} if options.mongo else {}
+    mongo: dict[str, object] = {"documents": "mongo"} if options.mongo else {}
+    return mongo | ({"query_model": "openai"} if options.desk else {})
 
 
 def _recipe(told: Settings, threads: int, source: Source, qdrant: Address | None = None) -> Recipe:
@@ -221,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--patience", type=float, default=PATIENCE_S, metavar="S", help="how long a Qdrant that is away is waited for"
     )
+    desk.arguments(parser, name="--summaries", does="add a model's summary of each long document; kept in DIR")
     return parser
 
 

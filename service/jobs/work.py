@@ -120,6 +120,7 @@ def digest(document: Document, model_sha256: str, most_chunks: int | None) -> st
     parts = (
         LAYOUT, model_sha256, CHUNK_TOKENS, OVERLAP_TOKENS, most_chunks, document.collection, document.key,
         document.title, document.url, document.author, document.author_id, document.markup, document.text,
+        document.summary,
     )  # fmt: skip
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
