@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -64,7 +65,22 @@ class Resources(Section):
     memory_gib: Annotated[float, Number, Field(gt=0, le=768)] = Field(alias="memoryGiB")
 
 
-class StoreResources(Section):
+class Sized(Section):
+    """A section whose `Resources` may be given in part: the default says the other half."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        whole = dict(given)
+        for name, info in cls.model_fields.items():
+            if isinstance(info.default, Resources) and isinstance(whole.get(name), Mapping):
+                whole[name] = info.default.model_dump(by_alias=True) | dict(whole[name])
+        return whole
+
+
+class StoreResources(Sized):
     """CPU and memory of the pods of self-hosted data stores; the limit of the CPU is twice as much."""
 
     qdrant: Resources = Resources(cpu=0.5, memoryGiB=2)
@@ -88,7 +104,7 @@ class Nodes(Section):
         return self
 
 
-class Eks(Section):
+class Eks(Sized):
     """The cluster and the pod's sizes."""
 
     version: Annotated[str, Field(pattern=r"^1\.(3[2-9]|[4-9][0-9])$")] = "1.35"

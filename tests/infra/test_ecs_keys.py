@@ -200,7 +200,11 @@ def effect(path: str, known: dict[str, dict[tuple[str, str], str]]) -> str:
     start = base(path)
     identity = json.dumps(start, sort_keys=True)
     old = known.setdefault(identity, declared(start)) if identity not in known else known[identity]
-    new = declared(with_example(path))
+    return changes(old, declared(with_example(path)))
+
+
+def changes(old: dict[tuple[str, str], str], new: dict[tuple[str, str], str]) -> str:
+    """What came, went and differs, in one line."""
     signs = {
         **dict.fromkeys(new.keys() - old.keys(), "+"),
         **dict.fromkeys(old.keys() - new.keys(), "-"),
