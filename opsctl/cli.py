@@ -31,6 +31,10 @@ COMMANDS = {
         "opsctl.commands.load_test:load_test",
         "Send requests at the times of a schedule; report latencies and refusals.",
     ),
+    "preflight": (
+        "opsctl.commands.preflight:preflight",
+        "Say what would stop a deployment, before anything is paid for.",
+    ),
     "deploy": ("opsctl.commands.deploy:deploy", "Bring a stack to its config; prove that it runs what was asked for."),
     "rollback": ("opsctl.commands.rollback:rollback", "Go back to an earlier image; prove that it runs."),
     "image": ("opsctl.commands.image:image", "Build the container image; push it, its digest into a stack's config."),

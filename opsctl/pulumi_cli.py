@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,12 @@ from opsctl.project import engine_environment, find_pulumi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from opsctl.project import Project
 
 LIMIT_S = 60.0
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def ask_pulumi(project: Project, stack: str, environ: Mapping[str, str], *words: str, given: str | None = None) -> str:
@@ -59,3 +62,16 @@ def _translated(stack: str, what: str, stderr: str) -> StackNotFound | CloudRefu
     return CloudRefused(
         f"{what} on stack '{stack}' failed: {reason}", next_step="check `pulumi whoami -v` and the passphrase"
     )
+
+
+def version(program: Path) -> tuple[int, ...]:
+    """What `pulumi version` says.
+
+    Raises:
+        CloudRefused: it says nothing of the kind.
+    """
+    said = subprocess.run([program, "version"], capture_output=True, text=True, timeout=LIMIT_S, check=False).stdout
+    found = VERSION.search(said)
+    if found is None:
+        raise CloudRefused(f"{program} version prints no version", next_step="`make tools`")
+    return tuple(int(part) for part in found.groups())

@@ -9,9 +9,10 @@ import click
 from opsctl import settings as environment
 from opsctl.commands.options import output_option
 from opsctl.endpoint.open import open_stack
-from opsctl.endpoint.preflight.run import document, preflight, refuse_failed, show
+from opsctl.endpoint.preflight.run import preflight
 from opsctl.endpoint.rollout import STRATEGIES
 from opsctl.output import data_console, talk_console, working, write_json
+from opsctl.preflight.check import document, refuse_failed, show
 from opsctl.project import find_project
 
 if TYPE_CHECKING:

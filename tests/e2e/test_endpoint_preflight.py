@@ -15,10 +15,10 @@ import pytest
 
 from opsctl.cli import main
 from opsctl.endpoint.chat_template import template_environment
-from opsctl.endpoint.preflight.checks import Check
 from opsctl.endpoint.preflight.facts import Quota
 from opsctl.endpoint.preflight.run import preflight
 from opsctl.endpoint.spec import EndpointSpec
+from opsctl.preflight.check import Check
 from opsctl.settings import Hub
 from tests.e2e.handed_over import handed_over
 from tests.unit.opsctl.endpoint.specs import CLASSIC

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from opsctl.endpoint.chat_template import TEMPLATE_FLAG
 from opsctl.endpoint.fit import fit
@@ -11,27 +10,12 @@ from opsctl.endpoint.preflight.bill import bill
 from opsctl.endpoint.rollout import batch
 from opsctl.endpoint.spec import Classic, HubModel
 from opsctl.errors import CloudRefused, NoSuchModel, OpsctlError, TimedOut, ToolMissing
+from opsctl.preflight.check import Check, unknown
 
 if TYPE_CHECKING:
     from opsctl.endpoint.preflight.facts import Facts
     from opsctl.endpoint.rollout import Strategy
     from opsctl.endpoint.spec import EndpointSpec
-
-Status = Literal["ok", "failed", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check.
-
-    Attributes:
-        fix: the command, key or flag that mends it; None where there is nothing to mend.
-    """
-
-    name: str
-    status: Status
-    evidence: str
-    fix: str | None = None
 
 
 def judge(spec: EndpointSpec, facts: Facts, strategy: Strategy) -> tuple[Check, ...]:
@@ -60,7 +44,7 @@ def credentials(facts: Facts) -> Check:
 def region(spec: EndpointSpec, facts: Facts) -> Check:
     """The region has the instance type: there is a quota for it only where there is."""
     if isinstance(facts.quota, OpsctlError):
-        return _unknown("region", facts.quota)
+        return unknown("region", facts.quota)
     if facts.quota is None:
         return Check(
             "region",
@@ -74,9 +58,9 @@ def region(spec: EndpointSpec, facts: Facts) -> Check:
 def quota(spec: EndpointSpec, facts: Facts, strategy: Strategy) -> Check:
     """The account may run as many instances as the endpoint needs at its peak, beside what else runs."""
     if isinstance(facts.quota, OpsctlError):
-        return _unknown("quota", facts.quota)
+        return unknown("quota", facts.quota)
     if isinstance(facts.running, OpsctlError):
-        return _unknown("quota", facts.running)
+        return unknown("quota", facts.running)
     if facts.quota is None:
         return Check("quota", "unknown", "there is none for a type that the region hasn't got")
     others = facts.running.all - facts.running.own
@@ -109,7 +93,7 @@ def peak_instances(spec: EndpointSpec, own: int, strategy: Strategy) -> tuple[in
 def gpu(spec: EndpointSpec, facts: Facts) -> Check:
     """The model fits."""
     if isinstance(facts.card, OpsctlError):
-        return _unknown("gpu", facts.card)
+        return unknown("gpu", facts.card)
     if facts.card.architecture is None:
         problem = facts.card.problem
         return Check("gpu", "unknown", problem.problem if problem else "nothing is known of the model")
@@ -135,7 +119,7 @@ def weights(spec: EndpointSpec, facts: Facts) -> Check:
     if not isinstance(spec.source, HubModel):
         return Check("weights", "ok", f"{spec.source.uri}, without a network")
     if isinstance(facts.card, OpsctlError):
-        return _unknown("weights", facts.card)
+        return unknown("weights", facts.card)
     problem, copy = facts.card.problem, f"`opsctl model upload --stack {spec.stack} {spec.source.model}`"
     if isinstance(problem, NoSuchModel):
         return Check("weights", "failed", problem.problem, f"{problem.next_step}; then {copy}")
@@ -154,7 +138,7 @@ def prompt(spec: EndpointSpec, facts: Facts) -> Check:
     if spec.engine == "tgi" or TEMPLATE_FLAG in dict(spec.environment):
         return Check("prompt", "ok", "in the Alpaca form")
     if isinstance(facts.card, OpsctlError):
-        return _unknown("prompt", facts.card)
+        return unknown("prompt", facts.card)
     if facts.card.has_template is None:
         return Check("prompt", "unknown", "whether the model has a chat template could not be read")
     if facts.card.has_template:
@@ -167,7 +151,7 @@ def role(spec: EndpointSpec, facts: Facts) -> Check:
     """SageMaker may be given the role."""
     up = f"`pulumi up --stack {spec.stack}` writes its trust policy"
     if isinstance(facts.role, OpsctlError):
-        return _unknown("role", facts.role)
+        return unknown("role", facts.role)
     if not facts.role.trusts_sagemaker:
         return Check("role", "failed", f"{spec.role_arn} doesn't trust sagemaker.amazonaws.com", up)
     if facts.role.passable is None:
@@ -187,7 +171,7 @@ def bucket(facts: Facts) -> Check:
 def key(facts: Facts) -> Check:
     """The key can be used."""
     if isinstance(facts.key, OpsctlError):
-        return _unknown("key", facts.key)
+        return unknown("key", facts.key)
     if facts.key in {None, "Enabled"}:
         return Check("key", "ok", "enabled" if facts.key else "AWS's own")
     return Check("key", "failed", f"it is {facts.key}", "`aws kms enable-key` or `aws kms cancel-key-deletion`")
@@ -197,7 +181,3 @@ def bill_check(spec: EndpointSpec, facts: Facts) -> Check:
     """What it costs; a price that isn't known is said to be so."""
     found = bill(spec, facts.price)
     return Check("cost", "unknown" if found.hourly_usd is None else "ok", found.spelled)
-
-
-def _unknown(name: str, error: OpsctlError) -> Check:
-    return Check(name, "unknown", error.problem, error.next_step)

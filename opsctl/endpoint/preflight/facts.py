@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
-
-from opsctl.errors import OpsctlError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from opsctl.cost.catalog import Price
     from opsctl.endpoint.model_card import ModelCard
-
-T = TypeVar("T")
+    from opsctl.errors import OpsctlError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +66,3 @@ class Facts:
     key: str | OpsctlError | None
     card: ModelCard | OpsctlError
     price: Price | None
-
-
-def asked(question: Callable[[], T]) -> T | OpsctlError:
-    """The answer, or the error that there was instead."""
-    try:
-        return question()
-    except OpsctlError as exc:
-        return exc

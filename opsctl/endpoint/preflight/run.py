@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from opsctl.endpoint.model_card import read_model_card
 from opsctl.endpoint.preflight.bill import price_of
 from opsctl.endpoint.preflight.checks import judge
-from opsctl.endpoint.preflight.facts import Facts, asked
-from opsctl.errors import CheckFailed, OpsctlError
-from opsctl.output import working, write_table
+from opsctl.endpoint.preflight.facts import Facts
+from opsctl.errors import OpsctlError
+from opsctl.output import working
+from opsctl.preflight.check import asked, refuse_failed, show
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from opsctl.endpoint.preflight.checks import Check
     from opsctl.endpoint.rollout import Strategy
     from opsctl.endpoint.spec import EndpointSpec
+    from opsctl.preflight.check import Check
     from opsctl.settings import Hub
 
 
@@ -74,28 +75,3 @@ def observe(spec: EndpointSpec, bucket: str, hub: Hub) -> Facts:
         card=asked(lambda: read_model_card(spec.source.model, WeightsBucket.open(bucket, spec.region), hub)),
         price=price_of(spec),
     )
-
-
-def show(console: Console, checks: tuple[Check, ...]) -> None:
-    """Print the checks."""
-    rows = [(each.name, each.status, each.evidence, each.fix or "") for each in checks]
-    write_table(console, ("check", "", "found", "fix"), rows)
-
-
-def refuse_failed(checks: tuple[Check, ...]) -> None:
-    """Stop before anything is created.
-
-    Raises:
-        CheckFailed: names the checks that don't hold.
-    """
-    failed = [each.name for each in checks if each.status == "failed"]
-    if failed:
-        raise CheckFailed(
-            f"{', '.join(failed)} would not hold; nothing was created",
-            next_step="run the fixes above, then run it again",
-        )
-
-
-def document(checks: tuple[Check, ...]) -> list[dict[str, object]]:
-    """Spell the checks as JSON; part of public contracts."""
-    return [{"name": each.name, "status": each.status, "evidence": each.evidence, "fix": each.fix} for each in checks]

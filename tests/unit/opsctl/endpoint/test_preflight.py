@@ -13,12 +13,12 @@ from opsctl.endpoint.architecture import architecture
 from opsctl.endpoint.chat_template import template_environment
 from opsctl.endpoint.model_card import ModelCard, read_model_card
 from opsctl.endpoint.preflight.bill import bill
-from opsctl.endpoint.preflight.checks import Check, judge, peak_instances
+from opsctl.endpoint.preflight.checks import judge, peak_instances
 from opsctl.endpoint.preflight.facts import Caller, Facts, Quota, Role, Running
-from opsctl.endpoint.preflight.run import refuse_failed
 from opsctl.endpoint.spec import BucketModel, Classic, EndpointSpec, ScaleToZero
 from opsctl.errors import CheckFailed, CloudRefused, NoSuchModel, NotUsable
 from opsctl.model.copies import CopiedFile, Copy, manifest_key
+from opsctl.preflight.check import Check, refuse_failed
 from opsctl.settings import Hub
 from tests.hub_server import model_hub
 from tests.real_processes import free_port
