@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -12,14 +14,15 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service import settings as environment
 from service.access.opening import open_access
-from service.api import errors, health, openai, rag, security_schemes
+from service.api import errors, health, openai, rag, security_schemes, snapshots
 from service.api.auth import Gate
 from service.api.checkup import Checkup
 from service.api.middleware import Bounded, JsonBody, RequestContext
 from service.api.security_headers import SecurityHeaders
+from service.api.snapshots import Connections
 from service.api.state import State
 from service.errors import StartupError
-from service.parts import Parts, open_parts
+from service.parts import Models, Parts, open_models, open_parts
 from service.rag.cached import Answers
 from service.rag.pipeline import Pipeline
 from service.renewals import Renewals, rotating
@@ -48,35 +51,23 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            renewals = Renewals(linger_s=settings.deadline_s)
             try:
-                opened = (
-                    await stack.enter_async_context(
-                        open_parts(settings, telemetry.metrics.quota, telemetry.metrics.bundle, renewals)
-                    )
-                    if parts is None
-                    else parts
-                )
-                access = await stack.enter_async_context(open_access(settings, opened.breakers, renewals))
-                telemetry.watch(opened.breakers)  # those of both
+                models = await stack.enter_async_context(open_models(settings)) if parts is None else None
                 await stack.enter_async_context(telemetry.running())
-                await stack.enter_async_context(rotating(settings, fetch, renewals))
+                connections = Connections(partial(_connected, app, settings, telemetry, models, parts))
+                stack.push_async_callback(connections.aclose)
+                await connections.open()
             except StartupError as exc:
                 app.state.refused = exc
                 raise
-            switches = Switches(opened.switches)
-            stack.push_async_callback(switches.aclose)
-            await switches.refresh()
-            pipeline = Pipeline(opened, settings, switches)
-            answers = Answers(pipeline, opened, settings, switches)
-            app.state.service = State(settings, telemetry, pipeline, answers, access, Checkup(opened), ready=True)
+            app.state.connections = connections
             yield
 
     app = _bare(lifespan, docs=settings.docs)
     app.state.refused = None
-    app.state.service = None
+    app.state.service = app.state.connections = None
     errors.install(app)
-    for router in (*ANSWERING, health.router):  # routes are tried in turn
+    for router in (*ANSWERING, health.router, *((snapshots.router,) if settings.snapshots else ())):  # tried in turn
         app.include_router(router)
     security_schemes.declare(app)
     app.add_middleware(JsonBody, max_bytes=settings.max_body_bytes)
@@ -93,6 +84,31 @@ def create_app(settings: Settings | None = None, parts: Parts | None = None) -> 
     app.add_middleware(RequestContext, telemetry=telemetry, paths=paths_of(health.router, *ANSWERING))
     app.add_middleware(SecurityHeaders)
     return app
+
+
+@asynccontextmanager
+async def _connected(
+    app: FastAPI, settings: Settings, telemetry: Telemetry, models: Models | None, parts: Parts | None
+) -> AsyncIterator[None]:
+    """What is open besides models and telemetry, and the state of the app on top of it."""
+    if app.state.connections is not None and settings.secrets_from:
+        settings = await asyncio.to_thread(environment.load, fetch)  # a snapshot may be days old
+    async with AsyncExitStack() as stack:
+        renewals, metrics = Renewals(linger_s=settings.deadline_s), telemetry.metrics
+        opened = parts
+        if opened is None:
+            opening = open_parts(settings, metrics.quota, metrics.bundle, renewals, models)
+            opened = await stack.enter_async_context(opening)
+        access = await stack.enter_async_context(open_access(settings, opened.breakers, renewals))
+        telemetry.watch(opened.breakers)  # those of both
+        await stack.enter_async_context(rotating(settings, fetch, renewals))
+        switches = Switches(opened.switches)
+        stack.push_async_callback(switches.aclose)
+        await switches.refresh()
+        pipeline = Pipeline(opened, settings, switches)
+        answers = Answers(pipeline, opened, settings, switches)
+        app.state.service = State(settings, telemetry, pipeline, answers, access, Checkup(opened), ready=True)
+        yield
 
 
 def paths_of(*routers: APIRouter, verb: str | None = None) -> frozenset[str]:

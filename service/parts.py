@@ -61,28 +61,58 @@ class Parts:
     breakers: Breakers = field(default_factory=Breakers)
 
 
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What is loaded into this process, and needs no network: it outlives a snapshot.
+
+    Attributes:
+        sha256: of the embedder's weights.
+    """
+
+    embedder: Embedder
+    sha256: str
+    reranker: Reranker | None
+
+
+@asynccontextmanager
+async def open_models(settings: Settings) -> AsyncIterator[Models]:
+    """Load the embedder and the reranker.
+
+    Raises:
+        StartupError: an artefact is missing or corrupt.
+    """
+    async with AsyncExitStack() as stack:
+        embedder, sha256 = await _embedder(settings, stack)
+        yield Models(embedder, sha256, await _reranker(settings, stack))
+
+
 @asynccontextmanager
 async def open_parts(
     settings: Settings,
     quota: Quota = _unheard,
     bundle: BundleTold = _unheard,
     renewals: Renewals | None = None,
+    models: Models | None = None,
 ) -> AsyncIterator[Parts]:
     """Open every configured backend; those with a secret through `renewals`, which opens them anew.
+
+    `models` that are loaded already stay the caller's.
 
     Raises:
         StartupError: an artefact is missing or corrupt. A network backend that is down is no reason not to start.
     """
     async with AsyncExitStack() as stack:
-        embedder, sha256 = await _embedder(settings, stack)
+        loaded = models
+        if loaded is None:
+            loaded = await stack.enter_async_context(open_models(settings))
         breakers = Breakers()
         renewals = renewals or Renewals(linger_s=settings.deadline_s)
         yield Parts(
-            embedder=embedder,
-            store=await _store(settings, stack, breakers, renewals, (embedder, sha256), bundle),
+            embedder=loaded.embedder,
+            store=await _store(settings, stack, breakers, renewals, (loaded.embedder, loaded.sha256), bundle),
             documents=await _documents(settings, stack, breakers, renewals),
             query_model=await _query_model(settings, stack, breakers, renewals, quota),
-            reranker=await _reranker(settings, stack),
+            reranker=loaded.reranker,
             generator=await _generator(settings, stack, breakers, renewals, quota),
             fallback=await _fallback(settings, stack, breakers),
             remote=await _remote(settings, stack, breakers),

@@ -90,6 +90,11 @@ class Settings(References):
     served_by: Literal["edge", "cloud"] = "cloud"
     release: str = Field("dev", description="image digest or revision, reported by /health")
 
+    snapshots: bool = Field(
+        default=False,
+        description="serve what the Lambda Web Adapter asks around a snapshot (SnapStart); set by the zip",
+    )
+
     # limits (shared budget table: request 25 s < graceful 30 s < stop timeout 45 s)
     deadline_s: Positive = 25.0
     query_model_timeout_s: Positive = 3.0

@@ -25,7 +25,7 @@ RUNTIME = "python3.12"
 START_SCRIPT = "run.sh"  # in the zip; the adapter's wrapper runs it
 # AWS's own layer with the adapter (awslabs: zip-packages)
 ADAPTER_LAYERS = {"x86_64": "LambdaAdapterLayerX86", "arm64": "LambdaAdapterLayerArm64"}
-ADAPTER_ACCOUNT, ADAPTER_VERSION = "753240598075", 26
+ADAPTER_ACCOUNT, ADAPTER_VERSION = "753240598075", 30  # adapter 1.1.0, the first with hooks for snapshots
 INTERFACES = [
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",

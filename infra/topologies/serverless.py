@@ -45,7 +45,13 @@ ADAPTER = {
     "AWS_LWA_READINESS_CHECK_PATH": "/readyz",
     "AWS_LWA_READINESS_CHECK_HEALTHY_STATUS": "200",
 }
-ADAPTER_IN_ZIP = {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap"}
+# Before a snapshot the service closes its connections, after each restore it opens them anew; the adapter asks for both
+# there, and refuses these paths to everybody else.
+ADAPTER_IN_ZIP = {
+    "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+    "AWS_LWA_SNAPSTART_BEFORE_CHECKPOINT_PATH": "/snapstart/before",
+    "AWS_LWA_SNAPSTART_AFTER_RESTORE_PATH": "/snapstart/after",
+}
 # A start that takes longer than Lambda's 10 s goes on in the first request instead of beginning anew; a snapshot is
 # taken when the start has ended, and must not be early.
 ADAPTER_IN_IMAGE = {"AWS_LWA_ASYNC_INIT": "true"}

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from opsctl.image import push as pushing
+from opsctl.output import talk_console
 from opsctl.project import Project
 from opsctl.settings import Settings
-from opsctl.output import talk_console
 from tests.image import caches
 from tests.image.conftest import TAG, Built, Registry
 
