@@ -24,7 +24,10 @@ NOT_INCLUDED = (
     "data through interface endpoints and the balancer of a self-hosted store; its traffic between zones",
     "PagerDuty, Slack, Opik, CI",
 )
-EDGE_ONLY = ("the edge host itself: hardware, power, network",)
+EDGE_ONLY = (
+    "the edge host itself: hardware, power, network",
+    "what edges download and send: bundles, questions to the fallback",
+)
 LLM = ("model", "query model")
 # A preview or a state may say anything of a resource: unknown before it is applied, of another version, edited by hand.
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
