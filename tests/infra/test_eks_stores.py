@@ -116,3 +116,9 @@ def test_a_stack_with_vendors_stores_has_none_of_it() -> None:
     declared = workload(eks("prod"))
     assert declared.of("StatefulSet") == declared.of("StorageClass") == declared.of("PriorityClass") == []
     assert declared.one("core/v1:Namespace").retain is False
+
+
+def test_the_clients_service_comes_after_the_pods_that_it_waits_for(prod: offline.Program) -> None:
+    pods = prod.one("StatefulSet", "-mongo")
+    assert pods.urn in prod.one("core/v1:Service", "service-mongo").depends_on
+    assert prod.one("core/v1:Service", "-mongo-peers").urn in pods.depends_on

@@ -121,19 +121,23 @@ def credential(placed: Placed, token: pulumi.Output[str]) -> Manifest:
     )
 
 
-def services(placed: Placed) -> list[Manifest]:
-    """One for clients, one by which pods have names of their own."""
-    spec, kind = placed.spec, placed.kind
-    client = {"name": "client", "port": spec.port, "targetPort": "client", "protocol": "TCP"}
-    peers = [client]
-    if spec.peer_port is not None:
-        peers.append({"name": "peer", "port": spec.peer_port, "targetPort": "peer", "protocol": "TCP"})
-    chosen = {"selector": selector(kind)}
-    own = {"clusterIP": "None", "publishNotReadyAddresses": True, "ports": peers, **chosen}
-    return [
-        described("v1", "Service", kind, namespace=placed.namespace, of=kind, spec={"ports": [client], **chosen}),
-        described("v1", "Service", kind + PEERS, namespace=placed.namespace, of=kind, spec=own),
-    ]
+def for_clients(placed: Placed) -> Manifest:
+    """The Service that clients connect to: those pods that are ready."""
+    kind = placed.kind
+    spec = {"ports": [_port("client", placed.spec.port)], "selector": selector(kind)}
+    return described("v1", "Service", kind, namespace=placed.namespace, of=kind, spec=spec)
+
+
+def for_peers(placed: Placed) -> Manifest:
+    """The Service by which each pod has a name of its own, ready or not: a pod joins before it is ready."""
+    kind, peer = placed.kind, placed.spec.peer_port
+    ports = [_port("client", placed.spec.port), *([_port("peer", peer)] if peer is not None else [])]
+    spec = {"clusterIP": "None", "publishNotReadyAddresses": True, "ports": ports, "selector": selector(kind)}
+    return described("v1", "Service", kind + PEERS, namespace=placed.namespace, of=kind, spec=spec)
+
+
+def _port(name: str, number: int) -> dict[str, Any]:
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP"}
 
 
 def stateful_set(placed: Placed) -> Manifest:

@@ -111,10 +111,11 @@ class KubeStores(pulumi.ComponentResource):
                 self._ways(kind),
                 scaling.disruption_budget(placed.namespace, kind),
                 store_pods.credential(placed, token.value),
-                *store_pods.services(placed),
+                store_pods.for_peers(placed),
             )
         ]
-        self._object(store_pods.stateful_set(placed), after=[*before, *self._shared], custom_timeouts=ROLLOUT)
+        pods = self._object(store_pods.stateful_set(placed), after=[*before, *self._shared], custom_timeouts=ROLLOUT)
+        self._object(store_pods.for_clients(placed), after=[pods])  # waits until one of them is ready
         address = pulumi.Output.concat(kind, ".", self._args.namespace, ".svc.cluster.local")
         return RunningStore(kind, None, address, placed.spec.port, token.value)
 
