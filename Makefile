@@ -114,8 +114,8 @@ test-sagemaker: .venv-sagemaker/.ready ## the image addresses against the sagema
 
 # Two clouds side by side: an `up` mostly waits. What each prints comes in one piece, when it has ended.
 .PHONY: e2e
-e2e: tools $(CHECKOV) ## end to end: the real engine and the real AWS provider on a cloud on loopback, scan included
-	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=2 --keep-going --output-sync=target e2e-dev e2e-others; \
+e2e: tools $(CHECKOV) $(KUBE_SCORE) ## end to end: the real engine and the real AWS provider on a cloud on loopback, scan included
+	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=2 --keep-going --output-sync=target e2e-dev e2e-others e2e-topologies; \
 	else $(ACTIVATE) && pytest tests/e2e -v; fi
 
 .PHONY: e2e-dev
@@ -124,7 +124,11 @@ e2e-dev: tools ## end to end, the stack `dev` alone: up, edited, deployed, rolle
 
 .PHONY: e2e-others
 e2e-others: tools $(CHECKOV) ## end to end, the other stacks: `prod` with the scan, variants, the policy pack
-	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e --ignore=tests/e2e/ecs_dev -v --durations=8'
+	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e --ignore=tests/e2e/ecs_dev --ignore=tests/e2e/topologies -v --durations=8'
+
+.PHONY: e2e-topologies
+e2e-topologies: tools $(CHECKOV) $(KUBE_SCORE) ## end to end, the same stack file in every topology, on a real Kubernetes control plane; scans of its objects
+	@CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov KUBE_SCORE=$(CURDIR)/$(KUBE_SCORE) $(CLOUDLAB) --kube bash -c '. tools/activate.sh && pytest tests/e2e/topologies tests/scans -v --durations=8'
 
 .PHONY: e2e-full
 e2e-full: tools ## every key of the stack config on the real engine, one by one, as a table; some 20 minutes

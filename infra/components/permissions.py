@@ -17,6 +17,7 @@ Statement = dict[str, Any]
 # They take roles of their own account only: EC2 for its instances, Lambda for its functions, API Gateway for its log
 # (aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws#479).
 NAME_NO_SOURCE = frozenset({"apigateway.amazonaws.com", "ec2.amazonaws.com", "lambda.amazonaws.com"})
+ROLE_NAME, ROLE_PREFIX = 64, 38  # IAM's limits, in characters
 
 
 def allow(
@@ -40,6 +41,14 @@ def trusted_by(site: Site, service: str) -> pulumi.Output[str]:
     return document(statement)
 
 
+def role_prefix(name: str) -> str | None:
+    """What a role's name starts with where `name` is too long for one; None leaves it to Pulumi.
+
+    IAM takes 64 characters, 38 of a prefix; Pulumi adds a hyphen and seven digits to `name`.
+    """
+    return None if len(name) + 8 <= ROLE_NAME else f"{name[: ROLE_PREFIX - 1].rstrip('-')}-"
+
+
 def role(
     name: str,
     *,
@@ -50,7 +59,11 @@ def role(
 ) -> aws.iam.Role:
     """A role with one inline policy; without statements it may do nothing."""
     made = aws.iam.Role(
-        name, description=description, assume_role_policy=trust, opts=pulumi.ResourceOptions(parent=parent)
+        name,
+        name_prefix=role_prefix(name),
+        description=description,
+        assume_role_policy=trust,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
     if statements:
         aws.iam.RolePolicy(

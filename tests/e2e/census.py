@@ -24,6 +24,7 @@ LISTS = (
     ("ec2", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
     ("ecr", "describe_repositories", "repositories", "repositoryName"),
     ("ecs", "list_task_definitions", "taskDefinitionArns", ""),
+    ("eks", "list_clusters", "clusters", ""),
     ("elasticache", "describe_replication_groups", "ReplicationGroups", "ReplicationGroupId"),
     ("elasticache", "describe_cache_subnet_groups", "CacheSubnetGroups", "CacheSubnetGroupName"),
     ("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),

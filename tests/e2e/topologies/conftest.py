@@ -1,10 +1,73 @@
+"""The same stack file in every topology: what a user writes down once, then `topology` alone is another word.
+
+A module here says `TOPOLOGY` and asks for `stack`: a fresh one, from the stack file `dev` with the second phase of the
+bootstrap. `test_9_same_file.py` holds what was brought up against each other. The stack `dev` on ECS has a folder of
+its own, `ecs_dev`, that goes further than any here: of ECS this folder plans the file and does not bring it up again.
+"""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+import yaml
 
+from tests.e2e.census import census
 from tests.e2e.kube import Cluster
+from tests.e2e.stack import Stack, lay
+from tests.infra.cloud_cases import DIGEST, VENDORS
+
+REGION = "eu-north-1"
+# What the stack file `dev` gets here, whatever the topology; blocks of the others stay, and are ignored.
+SAME = {
+    "service.image": DIGEST,
+    "retrieval.url": "https://vectors.example.com:6333",
+    "eks.controller": "existing",  # a chart can't be installed here: the cluster's platform team runs it
+}
+# The emulated EKS names a security group of the cluster that its EC2 does not have (AuthorizeSecurityGroupIngress).
+EXCLUDED = ("**SecurityGroupIngressRule::*-pods-*",)
+
+
+@dataclass
+class Files:
+    """The config of each stack as it was first brought up, by topology, without that key."""
+
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, stack: Stack) -> None:
+        config = {key: value for key, value in stack.config().items() if not key.startswith("rag-platform:secrets")}
+        self.seen[str(config.pop("rag-platform:topology"))] = config
+
+
+@pytest.fixture(scope="session")
+def files() -> Files:
+    return Files()
+
+
+@pytest.fixture(scope="module")
+def before() -> set[tuple[str, str]]:
+    """What is there before the module's stack is."""
+    return census(REGION)
+
+
+@pytest.fixture(scope="module")
+def stack(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, files: Files, before: object
+) -> Iterator[Stack]:
+    """A fresh stack of the module's topology; what a failed test leaves of it is destroyed."""
+    topology = request.module.TOPOLOGY
+    made = Stack(f"dev-{topology}", tmp_path_factory.mktemp(topology), excluded=EXCLUDED)
+    made.create("dev")
+    for name in VENDORS:
+        made.set(f"secrets.{name}", f"planted-{name}", secret=True)
+    edit(made, SAME)
+    made.run("config", "set", "topology", topology)
+    files.note(made)
+    yield made
+    if made.resources():
+        made.run("destroy", "--yes", "--skip-preview", check=False)
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +76,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made = Cluster(tmp_path_factory.mktemp("kubeconfig"))
     yield made
     made.close()
+
+
+def edit(stack: Stack, values: dict[str, Any]) -> None:
+    """Edits the stack file as a user does with an editor."""
+    document = yaml.safe_load(stack.file.read_text())
+    for path, value in values.items():
+        lay(document["config"], f"rag-platform:{path}".split("."), value)
+    stack.file.write_text(yaml.safe_dump(document))

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e.kube import Cluster, condition, eventually, serves
-from tests.e2e.stack import ROOT, Stack, lay
+from tests.e2e.stack import ROOT, Stack
+from tests.e2e.topologies.conftest import edit
 from tests.e2e.topologies.kube_program import FAULT
 from tests.infra.cloud_cases import DIGEST
 
@@ -55,13 +55,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterato
 def fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setenv("CLOUDLAB_KUBE_REFUSED_GRACE", "3")
     return lambda name: monkeypatch.setenv(FAULT, name)
-
-
-def edit(stack: Stack, values: dict[str, Any]) -> None:
-    document = yaml.safe_load(stack.file.read_text())
-    for path, value in values.items():
-        lay(document["config"], f"rag-platform:{path}".split("."), value)
-    stack.file.write_text(yaml.safe_dump(document))
 
 
 def rollout(cluster: Cluster) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""The stack `dev` on EKS, by `topology: eks` alone: up, read back from the cluster, edited, rolled, destroyed."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.e2e.census import census
+from tests.e2e.kube import Cluster, eventually, serves
+from tests.e2e.stack import Stack, Step
+from tests.e2e.topologies.conftest import REGION, edit
+from tests.infra.cloud_cases import DIGEST
+
+TOPOLOGY = "eks"
+NAMESPACE = "rag-dev-eks"
+SECOND = DIGEST.replace("0" * 64, "2" * 64)
+AT_ONCE = 2  # a preview mostly waits
+KUBE = "kubernetes:"
+DEPLOYMENT = (f"{KUBE}apps/v1:Deployment", "deployment")
+SETTINGS = (f"{KUBE}core/v1:ConfigMap", "configmap")
+SCALER = (f"{KUBE}autoscaling/v2:HorizontalPodAutoscaler", "horizontalpodautoscaler")
+DOOR = (f"{KUBE}networking.k8s.io/v1:Ingress", "ingress")
+QUOTA = (f"{KUBE}core/v1:ResourceQuota", "resourcequota-rag")
+LIMITS = (f"{KUBE}core/v1:LimitRange", "limitrange-rag")
+NODES = ("aws:eks/nodeGroup:NodeGroup", "nodes")
+REPLACED = {(op, *SETTINGS) for op in ("create-replacement", "replace", "delete-replaced")}
+ROLLED = {("update", *DEPLOYMENT), *REPLACED}
+# what a user sets -> the operations that this may cause
+EDITS: dict[str, tuple[dict[str, Any], set[Step]]] = {
+    "image": ({"service.image": SECOND}, ROLLED),
+    "settings": ({"retrieval.topK": 5}, ROLLED),
+    "scaling": ({"scaling.cpuPercent": 60}, {("update", *SCALER)}),
+    "networks": ({"access.allowedCidrs": ["198.51.100.0/24"]}, {("update", *DOOR)}),
+    "size": (
+        {"eks.limits.memoryGiB": 3},
+        {("update", *each) for each in (DEPLOYMENT, QUOTA, LIMITS)},
+    ),
+    "docs": ({"access.docs": False}, {("update", *DOOR), *ROLLED}),
+}
+
+
+def short(steps: list[Step]) -> set[Step]:
+    return {(op, kind, name.removeprefix("rag-platform-dev-eks-")) for op, kind, name in steps}
+
+
+def at(cluster: Cluster, kind: str, name: str = "rag-api") -> dict[str, Any]:
+    group, _, plural = kind.rpartition("/")
+    return cluster.get(f"{group}/namespaces/{NAMESPACE}/{plural}/{name}")
+
+
+def test_dev_comes_up_on_eks(stack: Stack, cluster: Cluster) -> None:
+    stack.up()
+    outputs = stack.outputs()
+    assert outputs["topology"] == "eks"
+    assert outputs["release"]["image"] == DIGEST
+    assert outputs["cluster"]["service"] == f"{NAMESPACE}/rag-api"
+    assert outputs["url"].startswith("http://rag-dev-eks-rag-api-")
+    assert all(arn.startswith("arn:aws:secretsmanager:") for arn in outputs["secrets"].values())
+    assert "planted" not in str(outputs)
+
+
+def test_the_second_preview_is_empty(stack: Stack) -> None:
+    assert stack.unchanged(), stack.log[-1]
+
+
+def test_the_pods_are_those_that_the_stack_reports(stack: Stack, cluster: Cluster) -> None:
+    pods = cluster.pods(NAMESPACE, "rag-api")
+    revision = stack.outputs()["release"]["revision"]
+    assert {each["metadata"]["annotations"]["rag-platform/revision"] for each in pods} == {revision}
+    assert all(map(serves, pods))
+    settings = pods[0]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+    told = cluster.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{settings}")["data"]
+    assert set(stack.outputs()["secrets"].values()) > set(re.findall(r"arn:aws:secretsmanager:[^\"]+", str(told)))
+    assert "planted" not in str(told)
+
+
+def test_the_cluster_has_what_guards_them(stack: Stack, cluster: Cluster) -> None:
+    scaler = at(cluster, "/apis/autoscaling/v2/horizontalpodautoscalers")
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (1, 2)
+    budget = at(cluster, "/apis/policy/v1/poddisruptionbudgets")
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert eventually(lambda: at(cluster, "/api/v1/resourcequotas", "rag")["status"]["hard"]["pods"] == "6")
+    policies = cluster.names(f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies")
+    assert policies == {"default-deny", "allow-dns", "rag-api"}
+    door = at(cluster, "/apis/networking.k8s.io/v1/ingresses")
+    assert door["metadata"]["annotations"]["alb.ingress.kubernetes.io/inbound-cidrs"] == "192.0.2.0/24"
+    made = cluster.get(f"/api/v1/namespaces/{NAMESPACE}")["metadata"]["labels"]
+    assert made["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.fixture(scope="module")
+def planned(stack: Stack) -> dict[str, set[Step]]:
+    """What the engine would do for each edit alone."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        plans = pool.map(stack.what_if, [values for values, _ in EDITS.values()])
+        return {edit: short(plan.steps) for edit, plan in zip(EDITS, plans, strict=True)}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_changes_only_what_it_should(planned: dict[str, set[Step]], edit: str) -> None:
+    assert planned[edit] == EDITS[edit][1]
+
+
+def test_a_new_image_rolls_with_no_pod_below_the_floor(stack: Stack, cluster: Cluster) -> None:
+    before = stack.outputs()["release"]["revision"]
+    edit(stack, {"service.image": SECOND})
+    with cluster.watched(NAMESPACE, "rag-api") as seen:
+        stack.up()
+    assert min(seen.serving) >= 1
+    assert seen.revisions == {before, stack.outputs()["release"]["revision"]}
+
+
+def test_destroy_takes_the_front_door_before_the_cluster_and_leaves_nothing(
+    stack: Stack, cluster: Cluster, before: set[tuple[str, str]]
+) -> None:
+    done = stack.run("destroy", "--yes", "--skip-preview")
+    kinds = re.findall(r" -  [a-z-]+:\S+:(\w+) \S+ deleted", done.stdout)
+    assert kinds.index("Ingress") < kinds.index("Cluster") < kinds.index("Vpc")
+    assert census(REGION) - before == set()
+    assert not cluster.there(f"/api/v1/namespaces/{NAMESPACE}")
