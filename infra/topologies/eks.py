@@ -16,7 +16,7 @@ from infra.components.cdn import CALLER_HEADER, Cdn, CdnArgs, edge_addresses
 from infra.components.eks.controllers import ControllersArgs, EksControllers
 from infra.components.eks.identity import Account, bind, pod_role
 from infra.components.eks.platform import PROVISIONERS, EksPlatform, PlatformArgs
-from infra.components.kube import network_policies, service_pod
+from infra.components.kube import backups, network_policies, service_pod
 from infra.components.kube.ingress import FrontArgs
 from infra.components.kube.namespace import KubeNamespace
 from infra.components.kube.network_policies import Near
@@ -26,6 +26,7 @@ from infra.components.model_access import invoke_statements
 from infra.components.observability.declared import Observability, ServiceAlarms
 from infra.components.observability.watched import kube_copies, service_alone, watched
 from infra.components.permissions import allow
+from infra.components.store_scripts import STORES
 from infra.components.tls_dns import PublicName
 from infra.components.waf import Waf, WafArgs
 from infra.components.workload import Workload, WorkloadArgs
@@ -66,6 +67,7 @@ class EksTopology(pulumi.ComponentResource):
         self._let_pods_reach_neighbours()
         self._bound = self._pods_identity()
         self._service = self._workload() if cfg.service.image else None
+        self._save_stores()
         self._watch()
         self.delivery = self._deliver()
         self.register_outputs({"url": self.delivery.url})
@@ -200,6 +202,24 @@ class EksTopology(pulumi.ComponentResource):
         copies = kube_copies(cluster, f"rag-{cfg.stack}", self._service.deployment, most) if self._service else None
         seen = watched(cfg, front, copies=copies, certificate_arn=certificate)
         Observability(self._name, cfg, base, seen, opts=self._child)
+
+    def _save_stores(self) -> None:
+        """Copies of the self-hosted stores, each night."""
+        base, cluster, saved = self._base, self._platform.cluster, backups.kinds(self._cfg)
+        if not saved:
+            return
+        arns = {backups.CREDENTIALS[kind]: base.vault.arns[STORES[kind].credential] for kind in saved}
+        args = backups.BackupArgs(
+            namespace=self._namespace.namespace,
+            cluster_name=cluster.name,
+            cluster=cluster.cluster,
+            secrets=arns,
+            near=[self._stores.near[kind] for kind in saved],
+            key_arn=base.key_arn,
+            log_bucket=base.log_bucket,
+            after=base.vault.filled,
+        )
+        backups.KubeBackups(self._name, base.site, self._cfg, args, opts=self._kube)
 
     def _front(self) -> FrontArgs:
         cfg, base = self._cfg, self._base

@@ -14,11 +14,13 @@ import yaml
 
 from infra import manifests
 from tests.e2e import scan
-from tests.infra.kube_cases import SIDECAR, STORES, eks, workload
+from tests.infra.cloud_cases import program
+from tests.infra.kube_cases import SIDECAR, STORES
 
 WAIVERS = Path(__file__).parent / "manifest_waivers.yaml"
 OPTIONAL = "container-seccomp-profile"
 PASSED = 10  # kube-score's grade
+ROOM = {"eks": {"nodes": {"instanceType": "t3.2xlarge"}}}  # for all of them
 CASES: dict[str, dict[str, Any]] = {"stores": STORES, "sidecar": SIDECAR}
 
 
@@ -35,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The objects of every case in a namespace of its own."""
     made = tmp_path_factory.mktemp("manifests")
     for name, more in CASES.items():
-        declared = [(each.type, each.inputs) for each in workload(eks("prod", **more)).resources]
+        declared = [(each.type, each.inputs) for each in program("prod", topology="eks", **ROOM | more).resources]
         for file, text in manifests.rendered(declared, "a test").items():
             (made / f"{name}-{file}").write_text(text.replace("rag-prod", f"rag-{name}"))
     return made
