@@ -15,7 +15,7 @@ from infra.components.kube.network_policies import Near, addresses
 from infra.components.kube.stores import KubeStores, KubeStoresArgs
 from infra.components.workload import Workload, WorkloadArgs
 from infra.config import StackConfig
-from tests.infra.cloud_cases import config, second_phase
+from tests.infra.cloud_cases import config, merged, second_phase
 
 SECRET = "arn:aws:secretsmanager:eu-north-1:111122223333:secret:rag/openaiApiKey-a"
 FIREWALL = "arn:aws:wafv2:eu-north-1:111122223333:regional/webacl/rag/1"
@@ -25,6 +25,7 @@ STORES = {
     "documents": {"mongo": "self-hosted"},
     "cache": {"redis": "self-hosted"},
 }
+ROOM: dict[str, Any] = {"eks": {"nodes": {"instanceType": "t3.2xlarge"}}}
 SIDECAR = {
     "service": {"cpu": 4, "memoryGiB": 8},
     "generation": {
@@ -36,7 +37,8 @@ SIDECAR = {
 
 
 def eks(stack: str, **more: Any) -> StackConfig:
-    return config(stack, second_phase(topology="eks", **more))
+    """A stack file on EKS; its nodes have room for whatever `more` asks for."""
+    return config(stack, second_phase(topology="eks", **merged(ROOM, more)))
 
 
 def site(cfg: StackConfig) -> Site:

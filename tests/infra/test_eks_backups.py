@@ -9,12 +9,12 @@ from infra import offline
 from service import settings
 from service.jobs import backup
 from tests.infra.cloud_cases import program
-from tests.infra.kube_cases import STORES
+from tests.infra.kube_cases import ROOM, STORES
 
 
 @pytest.fixture(scope="module")
 def declared() -> offline.Program:
-    return program("prod", topology="eks", eks={"nodes": {"instanceType": "t3.xlarge"}}, **STORES)
+    return program("prod", topology="eks", **ROOM, **STORES)
 
 
 def job(declared: offline.Program, kind: str) -> dict[str, Any]:
@@ -83,4 +83,4 @@ def test_its_pods_are_as_bounded_as_the_others_and_reach_stores_and_aws_alone(de
 
 def test_without_an_image_nothing_could_save_them() -> None:
     more = {**STORES, "retrieval": STORES["retrieval"] | {"url": None}}
-    assert program("prod", topology="eks", service={"image": None}, **more).of("CronJob") == []
+    assert program("prod", topology="eks", service={"image": None}, **ROOM, **more).of("CronJob") == []

@@ -15,12 +15,11 @@ import yaml
 from infra import manifests
 from tests.e2e import scan
 from tests.infra.cloud_cases import program
-from tests.infra.kube_cases import SIDECAR, STORES
+from tests.infra.kube_cases import ROOM, SIDECAR, STORES
 
 WAIVERS = Path(__file__).parent / "manifest_waivers.yaml"
 OPTIONAL = "container-seccomp-profile"
 PASSED = 10  # kube-score's grade
-ROOM = {"eks": {"nodes": {"instanceType": "t3.2xlarge"}}}  # for all of them
 CASES: dict[str, dict[str, Any]] = {"stores": STORES, "sidecar": SIDECAR}
 
 

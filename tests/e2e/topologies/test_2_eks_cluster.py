@@ -25,7 +25,7 @@ EDITS = {
     "topology": "eks",
     "service.image": DIGEST,
     "service.replicas": {"min": REPLICAS, "max": 5},
-    "eks.nodes.max": 6,
+    "eks.nodes.instanceType": "t3.2xlarge",
     "eks.requests": {"cpu": 0.25, "memoryGiB": 0.5},  # the cluster has three small nodes
     "eks.stores.qdrant": {"cpu": 0.25, "memoryGiB": 0.5},
     "retrieval.qdrant": "self-hosted",
