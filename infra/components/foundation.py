@@ -14,21 +14,27 @@ import pulumi_aws as aws
 from infra.components import cache as answers
 from infra.components.account import Site
 from infra.components.alerts import Alerts, Budget
-from infra.components.api_keys import ApiKeys
+from infra.components.api_keys import BOOK, ApiKeys
 from infra.components.bucket import BucketArgs, PrivateBucket
 from infra.components.cache import Cache, CacheArgs
+from infra.components.cdn import CALLER_HEADER
 from infra.components.data_stores import DataStores, Stores, StoresArgs
 from infra.components.encryption import EncryptionKey
-from infra.components.model_access import ModelAccess, ModelAccessArgs
+from infra.components.model_access import ModelAccess, ModelAccessArgs, invoke_statements
 from infra.components.network import Network, NetworkArgs
 from infra.components.registry import Registry
 from infra.components.switches import Switches
 from infra.components.vault import Vault
+from infra.components.waf import Waf, WafArgs
+from infra.delivery import Endpoint
+from infra.service_environment import Wiring, service_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from infra.components.permissions import Statement
     from infra.config import StackConfig
+    from infra.service_environment import ServiceEnvironment
 
 LOG_DAYS = 90  # access logs of load balancer and buckets
 
@@ -130,6 +136,55 @@ class Foundation(pulumi.ComponentResource):
     def address_of(self, store: str) -> pulumi.Output[str] | None:
         """The `http://` address of a self-hosted store, None where it isn't one."""
         return self.stores.address_of(store) if self.stores else None
+
+    def settings(
+        self, *, host: str, port: int, metrics_port: int, release: str, llamacpp_url: str | None = None
+    ) -> ServiceEnvironment:
+        """What the service is told: where a topology has it listen, and where everything here is."""
+        wiring = Wiring(
+            host=host,
+            port=port,
+            metrics_port=metrics_port,
+            release=release,
+            qdrant_url=self.address_of("qdrant"),
+            api_keys_from=self.vault.arns.get(BOOK),
+            switches_from=self.switches.address,
+            llamacpp_url=llamacpp_url,
+            metric_namespace=f"rag-platform/{self._cfg.stack}",
+        )
+        return service_environment(self._cfg, wiring)
+
+    def invoke(self) -> list[Statement]:
+        """What the service needs to ask its model; nothing where that is not on SageMaker."""
+        asked = self._cfg.generation
+        return invoke_statements(self.site, asked.endpoint, asked.component) if self.model else []
+
+    def endpoint(self) -> Endpoint | None:
+        """What `opsctl deploy-endpoint` needs; None where the model is not on SageMaker."""
+        model = self.model
+        if model is None:
+            return None
+        subnets = pulumi.Output.all(*self._network.private_subnet_ids).apply(list) if self._network else None
+        return Endpoint(
+            name=self._cfg.generation.endpoint,
+            role_arn=model.role_arn,
+            bucket=model.bucket,
+            key_arn=self.key_arn,
+            subnets=subnets,
+            security_group=model.security_group_id,
+        )
+
+    def firewall(self, opts: pulumi.ResourceOptions) -> Waf | None:
+        """What stands before the front door; None where the config does without."""
+        if not self._cfg.access.waf:
+            return None
+        limits = WafArgs(
+            requests_per_5_minutes=self._cfg.access.waf_requests_per_5_minutes,
+            caller_header=CALLER_HEADER if self._cfg.cdn else None,
+            key_arn=self.key_arn,
+            log_retention_days=self._cfg.monitoring.log_retention_days,
+        )
+        return Waf(self._name, self.site, limits, opts=opts)
 
     def neighbours(self) -> list[Neighbour]:
         """What the service must be able to reach inside the network."""

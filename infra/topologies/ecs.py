@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from infra.components import api_keys, container, ecs_task, firewall, foundation
-from infra.components.cdn import CALLER_HEADER, Cdn, CdnArgs, edge_addresses
+from infra.components.cdn import Cdn, CdnArgs, edge_addresses
 from infra.components.ecs_cluster import ClusterArgs, EcsCluster
 from infra.components.ecs_service import EcsService, RolesArgs, ServiceArgs, TaskRoles
 from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerArgs
-from infra.components.model_access import invoke_statements
 from infra.components.observability.declared import Observability, ServiceAlarms
 from infra.components.observability.watched import ecs_copies, load_balancer, watched
 from infra.components.tls_dns import PublicName
-from infra.components.waf import Waf, WafArgs
-from infra.delivery import Cluster, Delivery, Endpoint, Logs, Promises, Release
-from infra.service_environment import Wiring, service_environment
+from infra.delivery import Cluster, Delivery, Logs, Promises, Release
 
 if TYPE_CHECKING:
-    from infra.components.permissions import Statement
     from infra.config import StackConfig
     from infra.service_environment import ServiceEnvironment
 
@@ -73,14 +69,8 @@ class EcsTopology(pulumi.ComponentResource):
         self._certificate = args.certificate_arn
         if public:
             self._address(public, front)
-        if cfg.access.waf:
-            limits = WafArgs(
-                requests_per_5_minutes=cfg.access.waf_requests_per_5_minutes,
-                caller_header=CALLER_HEADER if cfg.cdn else None,
-                key_arn=base.key_arn,
-                log_retention_days=cfg.monitoring.log_retention_days,
-            )
-            Waf(self._name, base.site, limits, opts=self._child).guard(front.arn)
+        if (guard := base.firewall(self._child)) is not None:
+            guard.guard(front.arn)
         return front
 
     def _address(self, public: PublicName, front: LoadBalancer) -> None:
@@ -120,18 +110,13 @@ class EcsTopology(pulumi.ComponentResource):
         return group
 
     def _settings(self) -> ServiceEnvironment:
-        wiring = Wiring(
+        return self._base.settings(
             host="0.0.0.0",  # noqa: S104 - inside the container; the security group decides who reaches it
             port=container.PORT,
             metrics_port=container.METRICS_PORT,
             release=self._cfg.service.image or "none",
-            qdrant_url=self._base.address_of("qdrant"),
-            api_keys_from=self._base.vault.arns.get(api_keys.BOOK),
-            switches_from=self._base.switches.address,
             llamacpp_url=ecs_task.LLAMA_URL if ecs_task.has_sidecar(self._cfg) else None,
-            metric_namespace=f"rag-platform/{self._cfg.stack}",
         )
-        return service_environment(self._cfg, wiring)
 
     def _secret_arns(self) -> dict[str, pulumi.Output[str]]:
         """Environment name -> ARN."""
@@ -146,14 +131,10 @@ class EcsTopology(pulumi.ComponentResource):
             own_secrets=[base.vault.arns[api_keys.BOOK]] if api_keys.BOOK in base.vault.arns else [],
             key_arn=base.key_arn,
             log_group_arn=self._logs.arn,
-            runtime=[*self._invoke(), *base.switches.read],
+            runtime=[*base.invoke(), *base.switches.read],
             exec_log_group_arn=self._sessions.arn if cfg.ecs.exec else None,
         )
         return TaskRoles(self._name, base.site, args, opts=self._child)
-
-    def _invoke(self) -> list[Statement]:
-        base, asked = self._base, self._cfg.generation
-        return invoke_statements(base.site, asked.endpoint, asked.component) if base.model else []
 
     def _make_cluster(self) -> EcsCluster:
         cfg, base = self._cfg, self._base
@@ -218,22 +199,9 @@ class EcsTopology(pulumi.ComponentResource):
             topics={"critical": base.alerts.pager, "warning": base.alerts.notices},
             jobs=self._jobs(),
             cluster=Cluster(name=self._cluster.cluster, service=service.service if service else None),
-            endpoint=self._endpoint(),
+            endpoint=base.endpoint(),
             promises=Promises(collections=cfg.retrieval.collections, p95_seconds=cfg.monitoring.p95_seconds),
             cost_tags=foundation.cost_tags(cfg),
-        )
-
-    def _endpoint(self) -> Endpoint | None:
-        model = self._base.model
-        if model is None:
-            return None
-        return Endpoint(
-            name=self._cfg.generation.endpoint,
-            role_arn=model.role_arn,
-            bucket=model.bucket,
-            key_arn=self._base.key_arn,
-            subnets=pulumi.Output.all(*self._base.network.private_subnet_ids).apply(list),
-            security_group=model.security_group_id,
         )
 
     def _jobs(self) -> dict[str, pulumi.Input[object]] | None:

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.components import api_keys, container, ecs_task, firewall, foundation
-from infra.components.cdn import CALLER_HEADER, Cdn, CdnArgs, edge_addresses
+from infra.components.cdn import Cdn, CdnArgs, edge_addresses
 from infra.components.eks.controllers import ControllersArgs, EksControllers
 from infra.components.eks.identity import Account, bind, pod_role
 from infra.components.eks.platform import PROVISIONERS, EksPlatform, PlatformArgs
@@ -22,16 +22,13 @@ from infra.components.kube.namespace import KubeNamespace
 from infra.components.kube.network_policies import Near
 from infra.components.kube.stores import KubeStores, KubeStoresArgs
 from infra.components.load_balancer import ANYWHERE
-from infra.components.model_access import invoke_statements
 from infra.components.observability.declared import Observability, ServiceAlarms
 from infra.components.observability.watched import kube_copies, service_alone, watched
 from infra.components.permissions import allow
 from infra.components.store_scripts import STORES
 from infra.components.tls_dns import PublicName
-from infra.components.waf import Waf, WafArgs
 from infra.components.workload import Workload, WorkloadArgs
-from infra.delivery import Cluster, Delivery, Endpoint, Logs, Release
-from infra.service_environment import Wiring, service_environment
+from infra.delivery import Cluster, Delivery, Logs, Release
 from infra.sizing import subnet_plan
 
 if TYPE_CHECKING:
@@ -62,7 +59,7 @@ class EksTopology(pulumi.ComponentResource):
         where = foundation.site(cfg, cloud)
         self._base = foundation.Foundation(name, cfg, where, opts=self._child, stores=self._in_cluster)
         self._public = PublicName(name, cfg.domain, opts=self._child) if cfg.domain else None
-        self._firewall = self._make_firewall()
+        self._firewall = self._base.firewall(self._child)
         self._controllers = self._make_controllers()
         self._let_pods_reach_neighbours()
         self._bound = self._pods_identity()
@@ -91,18 +88,6 @@ class EksTopology(pulumi.ComponentResource):
         self._stores = KubeStores(self._name, base.site, self._cfg, placed, opts=self._kube)
         return self._stores
 
-    def _make_firewall(self) -> Waf | None:
-        cfg = self._cfg
-        if not cfg.access.waf:
-            return None
-        limits = WafArgs(
-            requests_per_5_minutes=cfg.access.waf_requests_per_5_minutes,
-            caller_header=CALLER_HEADER if cfg.cdn else None,
-            key_arn=self._base.key_arn,
-            log_retention_days=cfg.monitoring.log_retention_days,
-        )
-        return Waf(self._name, self._base.site, limits, opts=self._child)
-
     def _make_controllers(self) -> EksControllers | None:
         """Auto Mode has its own; so does a cluster whose platform team runs them."""
         cfg, cluster = self._cfg, self._platform.cluster
@@ -130,18 +115,13 @@ class EksTopology(pulumi.ComponentResource):
             )
 
     def _settings(self) -> ServiceEnvironment:
-        wiring = Wiring(
+        return self._base.settings(
             host="0.0.0.0",  # noqa: S104 - inside the pod; the network policies decide who reaches it
             port=container.PORT,
             metrics_port=container.METRICS_PORT,
             release=self._cfg.service.image or "none",
-            qdrant_url=self._base.address_of("qdrant"),
-            api_keys_from=self._base.vault.arns.get(api_keys.BOOK),
-            switches_from=self._base.switches.address,
             llamacpp_url=ecs_task.LLAMA_URL if ecs_task.has_sidecar(self._cfg) else None,
-            metric_namespace=f"rag-platform/{self._cfg.stack}",
         )
-        return service_environment(self._cfg, wiring)
 
     def _pods_identity(self) -> aws.eks.PodIdentityAssociation:
         """The role of the service's pods: its secrets, its switches, its model."""
@@ -153,14 +133,10 @@ class EksTopology(pulumi.ComponentResource):
             base.site,
             account,
             description="What the service itself may do",
-            statements=[*self._invoke(), *base.switches.read, *self._read_secrets()],
+            statements=[*base.invoke(), *base.switches.read, *self._read_secrets()],
             parent=self,
         )
         return bind(name, account, cluster.cluster, role, self)
-
-    def _invoke(self) -> list[Statement]:
-        base, asked = self._base, self._cfg.generation
-        return invoke_statements(base.site, asked.endpoint, asked.component) if base.model else []
 
     def _read_secrets(self) -> list[Statement]:
         arns = self._base.vault.arns
@@ -269,7 +245,7 @@ class EksTopology(pulumi.ComponentResource):
                 name=self._platform.cluster.cluster,
                 service=f"rag-{cfg.stack}/{service.deployment}" if service else None,
             ),
-            endpoint=self._endpoint(),
+            endpoint=base.endpoint(),
             cost_tags=foundation.cost_tags(cfg),
         )
 
@@ -278,19 +254,6 @@ class EksTopology(pulumi.ComponentResource):
         if self._cfg.domain:
             return f"https://{self._cfg.domain.name}"
         return pulumi.Output.concat("http://", self._service.hostname) if self._service else None
-
-    def _endpoint(self) -> Endpoint | None:
-        model = self._base.model
-        if model is None:
-            return None
-        return Endpoint(
-            name=self._cfg.generation.endpoint,
-            role_arn=model.role_arn,
-            bucket=model.bucket,
-            key_arn=self._base.key_arn,
-            subnets=pulumi.Output.all(*self._base.network.private_subnet_ids).apply(list),
-            security_group=model.security_group_id,
-        )
 
     def _jobs(self) -> dict[str, pulumi.Input[object]] | None:
         if self._service is None:

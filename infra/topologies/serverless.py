@@ -19,19 +19,15 @@ from infra.components.bucket import BucketArgs, PrivateBucket
 from infra.components.function import Archive, Function, FunctionArgs, Image, Place
 from infra.components.function_alarms import FunctionAlarmArgs, FunctionAlarms
 from infra.components.gradual_rollout import GradualRollout, GradualRolloutArgs
-from infra.components.model_access import invoke_statements
 from infra.components.observability.declared import Observability
 from infra.components.observability.watched import rest_api, watched
 from infra.components.rest_api import STAGE, RestApi, RestApiArgs
 from infra.components.tls_dns import PublicName
-from infra.components.waf import Waf, WafArgs
-from infra.delivery import Cluster, Delivery, Endpoint, Logs, Release, Rollout
+from infra.delivery import Cluster, Delivery, Logs, Release, Rollout
 from infra.errors import ConfigErrors, Mistake
-from infra.service_environment import Wiring, service_environment
 from infra.sizing import lambda_timeouts
 
 if TYPE_CHECKING:
-    from infra.components.permissions import Statement
     from infra.config import StackConfig
     from infra.service_environment import ServiceEnvironment
 
@@ -130,7 +126,7 @@ class ServerlessTopology(pulumi.ComponentResource):
             key_arn=base.key_arn,
             log_group=self._logs.name,
             log_group_arn=self._logs.arn,
-            runtime=[*self._invoke(), *base.switches.read],
+            runtime=[*base.invoke(), *base.switches.read],
             place=self._place(),
             schedule=cfg.scaling.schedule,
             after=[*base.vault.filled, *self._pulled()],
@@ -163,21 +159,12 @@ class ServerlessTopology(pulumi.ComponentResource):
         return Archive(bucket.bucket, kept.key)
 
     def _settings(self) -> ServiceEnvironment:
-        wiring = Wiring(
+        return self._base.settings(
             host=LOOPBACK,
             port=PORT,
             metrics_port=0,  # nobody scrapes a function; its metrics are log lines
             release=str(self._release),
-            qdrant_url=self._base.address_of("qdrant"),
-            api_keys_from=self._base.vault.arns.get(api_keys.BOOK),
-            switches_from=self._base.switches.address,
-            metric_namespace=f"rag-platform/{self._cfg.stack}",
         )
-        return service_environment(self._cfg, wiring)
-
-    def _invoke(self) -> list[Statement]:
-        base, asked = self._base, self._cfg.generation
-        return invoke_statements(base.site, asked.endpoint, asked.component) if base.model else []
 
     def _place(self) -> Place | None:
         """In the private subnets where something private must be reached."""
@@ -219,14 +206,8 @@ class ServerlessTopology(pulumi.ComponentResource):
             log_retention_days=cfg.monitoring.log_retention_days,
         )
         api = RestApi(self._name, base.site, args, opts=self._child)
-        if cfg.access.waf:
-            limits = WafArgs(
-                requests_per_5_minutes=cfg.access.waf_requests_per_5_minutes,
-                caller_header=None,
-                key_arn=base.key_arn,
-                log_retention_days=cfg.monitoring.log_retention_days,
-            )
-            Waf(self._name, base.site, limits, opts=self._child).guard(api.stage_arn)
+        if (guard := base.firewall(self._child)) is not None:
+            guard.guard(api.stage_arn)
         return api
 
     def _deliver(self) -> Delivery:
@@ -246,22 +227,8 @@ class ServerlessTopology(pulumi.ComponentResource):
             rollout=Rollout(application=self._rollout.application, group=self._rollout.group)
             if self._rollout
             else None,
-            endpoint=self._endpoint(),
+            endpoint=base.endpoint(),
             cost_tags=foundation.cost_tags(cfg),
-        )
-
-    def _endpoint(self) -> Endpoint | None:
-        model, cfg = self._base.model, self._cfg
-        if model is None:
-            return None
-        subnets = pulumi.Output.all(*self._base.network.private_subnet_ids).apply(list) if cfg.has_network else None
-        return Endpoint(
-            name=cfg.generation.endpoint,
-            role_arn=model.role_arn,
-            bucket=model.bucket,
-            key_arn=self._base.key_arn,
-            subnets=subnets,
-            security_group=model.security_group_id,
         )
 
 
