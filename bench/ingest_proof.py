@@ -27,8 +27,8 @@ from tests.fake_qdrant import FakeQdrant
 from tests.real_processes import mongo_server, serve, wait_until
 
 CHUNKS = 20_000
-MORE = 1.25  # the estimate of a text's chunks is rough
-FILES = 12
+MORE = 1.5  # the estimate of a text's chunks is rough
+FILES = 16
 LIMIT_S = 3600.0
 COLLECTIONS = ("posts", "articles", "repos")
 

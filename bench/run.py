@@ -19,7 +19,21 @@ from figures import Report, Skipped
 from rich.console import Console
 from rich.table import Table
 
-BENCHES = ("cli", "coldstart", "cost", "edge", "embed", "load", "memory", "overhead", "peers", "retrieval", "tokens")
+BENCHES = (
+    "cli",
+    "coldstart",
+    "cost",
+    "edge",
+    "embed",
+    "export",
+    "ingest",
+    "load",
+    "memory",
+    "overhead",
+    "peers",
+    "retrieval",
+    "tokens",
+)
 RESULTS = Path(__file__).with_name("results")
 VERDICTS = {True: "[green]yes[/]", False: "[bold red]NO[/]", None: ""}
 

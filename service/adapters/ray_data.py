@@ -67,7 +67,12 @@ class Actor:
 
 def _connect(ray: Any, address: str | None, workers: int) -> None:  # noqa: ANN401 - an optional library
     quiet = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}
-    local = {"num_cpus": workers + 1, "include_dashboard": False, "object_store_memory": LOCAL_STORE_BYTES}
+    local = {
+        "num_cpus": workers + 1,
+        "include_dashboard": False,
+        "object_store_memory": LOCAL_STORE_BYTES,
+        "_system_config": {"worker_niceness": 0},  # at its own 15 a busy machine leaves the actors next to nothing
+    }
     try:
         ray.init(**quiet, **({"address": address} if address else local))
     except Exception as exc:  # Ray raises bare Exception where its own processes don't come up

@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -221,6 +222,64 @@ def test_recall_is_measured_against_exact_search() -> None:
     coarse = faiss_build.build(rows, "ivf-sq8")
     coarse.nprobe = 1
     assert faiss_build.recall_at_10(coarse, rows) < 0.9
+
+
+def mapped(path: Path) -> bool:
+    return str(path) in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize(("kind", "is_mapped"), [("ivf-sq8", True), ("sq8", False)])
+def test_an_ivf_index_is_mapped_and_not_read(tmp_path: Path, kind: bundle.IndexType, *, is_mapped: bool) -> None:
+    write(tmp_path, count=2000, dimension=64, kind=kind)
+    store = open_store(tmp_path, dimension=64)
+    assert mapped(bundle.resolve(tmp_path).resolve() / bundle.INDEX) is is_mapped
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["ivf-sq8", "hnsw"])
+def test_a_search_is_widened_until_its_recall_is_good_and_stays_so_in_the_file(
+    tmp_path: Path, kind: bundle.IndexType
+) -> None:
+    rows = vectors(4000, 32)
+    index = faiss_build.build(rows, kind)
+    if kind == "ivf-sq8":
+        index.nprobe = 1
+    else:
+        index.hnsw.efSearch = 1
+    narrow = faiss_build.recall_at_10(index, rows)
+    recall = faiss_build.tuned_recall(index, rows, 0.98)
+    assert narrow < 0.9
+    assert recall >= 0.98
+    faiss_build.write(index, tmp_path / "index")
+    assert faiss_build.recall_at_10(faiss.read_index(str(tmp_path / "index")), rows) == pytest.approx(recall, abs=0.01)
+
+
+def test_a_recall_that_can_not_be_reached_ends_with_the_best() -> None:
+    rows = vectors(500, 16)
+    assert 0.9 < faiss_build.tuned_recall(faiss_build.build(rows, "sq8"), rows, 2.0) <= 1.0
+
+
+@pytest.mark.parametrize("kind", ["sq8", "flat", "ivf-sq8", "hnsw"])
+def test_an_index_that_holds_another_vector_is_noticed(kind: bundle.IndexType) -> None:
+    rows = vectors(300, 16)
+    index = faiss_build.build(rows, kind)
+    assert faiss_build.least_cosine(index, rows) > 0.99
+    rows[123] = -rows[123]
+    assert faiss_build.least_cosine(index, rows) < 0
+
+
+def test_two_builds_in_one_home_do_not_meet(tmp_path: Path) -> None:
+    with bundle.replacing(tmp_path) as staging:
+        with pytest.raises(StartupError, match="another process builds a bundle there"):
+            write(tmp_path)
+        assert staging.exists()
+        (staging / bundle.MANIFEST).write_text(json.dumps({"files": {bundle.INDEX: "0" * 64}}))
+
+
+def test_what_a_killed_build_left_goes_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".new-left").mkdir(parents=True)
+    write(tmp_path)
+    assert not (tmp_path / ".new-left").exists()
 
 
 def test_the_manifest_says_what_the_contract_names(tmp_path: Path) -> None:
