@@ -241,6 +241,23 @@ def test_auto_mode_brings_nodes_balancing_and_volumes_itself(auto: offline.Progr
     assert "sts:TagSession" in trusted(auto, "cluster")["Action"]
 
 
+def test_auto_mode_may_tag_its_load_balancers_and_use_the_stacks_key(auto: offline.Program) -> None:
+    """AWS's own policies for it allow neither tags of the user's nor a key of the user's."""
+    found = statements(auto, "cluster")
+    (balancing,) = [each for each in found if "elasticloadbalancing:CreateLoadBalancer" in each["Action"]]
+    assert balancing["Condition"] == {"StringEquals": {"aws:RequestTag/eks:eks-cluster-name": "rag-prod"}}
+    assert any("kms:CreateGrant" in each["Action"] for each in found)
+    tags = auto.one("networking.k8s.io/v1:Ingress").inputs["metadata"]["annotations"]["alb.ingress.kubernetes.io/tags"]
+    assert "topology=eks" in tags
+
+
+def test_a_firewall_that_is_done_without_can_be_taken_away() -> None:
+    without = declared("prod", access={"waf": False})
+    actions = {action for each in statements(without, "balancer") for action in each["Action"]}
+    assert "wafv2:DisassociateWebACL" in actions
+    assert "wafv2:AssociateWebACL" not in actions
+
+
 def test_who_else_administers_is_named_by_the_config() -> None:
     team = "arn:aws:iam::111122223333:role/platform"
     made = declared("prod", eks={"admins": [team]})

@@ -10,6 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.components.eks.addons import volume_key
+from infra.components.eks.controller_rights import tagging
 from infra.components.eks.identity import attach
 from infra.components.permissions import document, role
 
@@ -148,7 +149,8 @@ class EksCluster(pulumi.ComponentResource):
             f"{self._name}-cluster",
             description="What EKS does for the cluster",
             trust=document(trusted),
-            statements=volume_key(self._args.key_arn) if self._auto else [],  # the driver of volumes is EKS's own
+            # in Auto Mode the driver of volumes and the load balancers are EKS's own
+            statements=[*volume_key(self._args.key_arn), *tagging(site, self.name)] if self._auto else [],
             parent=self,
         )
 

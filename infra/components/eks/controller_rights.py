@@ -144,10 +144,25 @@ def load_balancers(site: Site, cluster: str, firewall_arn: pulumi.Input[str] | N
 def _firewall(site: Site, arn: pulumi.Input[str] | None) -> list[Statement]:
     """Whether a balancer has a firewall is asked before each change, even where it should have none."""
     asked = [site.arn("wafv2", "regional/webacl/*"), site.arn(BALANCING, "loadbalancer/app/*")]
-    associate = ["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL", "wafv2:GetWebACL"]
     balancers = site.arn(BALANCING, "loadbalancer/app/*")
-    changed = [allow(associate, [arn, balancers])] if arn is not None else []
-    return [allow(["wafv2:GetWebACLForResource"], asked), *changed]
+    changed = [allow(["wafv2:AssociateWebACL", "wafv2:GetWebACL"], [arn, balancers])] if arn is not None else []
+    # always, or the one that the config has just done without could not be taken away
+    return [allow(["wafv2:GetWebACLForResource"], asked), allow(["wafv2:DisassociateWebACL"], [balancers]), *changed]
+
+
+def tagging(site: Site, cluster: str) -> list[Statement]:
+    """Auto Mode's load balancers with the stack's own tags, which AWS's policies for it do not allow."""
+    own = {"StringEquals": {"aws:RequestTag/eks:eks-cluster-name": cluster}}
+    made = ["CreateLoadBalancer", "CreateTargetGroup", "CreateListener", "CreateRule"]
+    kinds = ("loadbalancer/app/*", "targetgroup/*", "listener/app/*", "listener-rule/app/*")
+    balancers = [site.arn(BALANCING, kind) for kind in kinds]
+    groups = [site.arn("ec2", kind) for kind in ("security-group/*", "vpc/*")]
+    return [
+        allow([f"{BALANCING}:{each}" for each in made], balancers, own),
+        allow([f"{BALANCING}:AddTags"], balancers, {"StringEquals": {f"{BALANCING}:CreateAction": made}}),
+        allow(["ec2:CreateSecurityGroup"], groups, own),
+        allow(["ec2:CreateTags"], groups[:1], {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}),
+    ]
 
 
 def autoscaler(site: Site, cluster: str) -> list[Statement]:
