@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from infra.policies import cluster, containers, data, functions, perimeter, permissions, pods, tagging
+from infra.policies import cluster, containers, data, functions, perimeter, permissions, pods, tagging, traffic
 from infra.policies.rules import Resource, ResourceRule, StackRule, parsed
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ RESOURCE_RULES: tuple[ResourceRule, ...] = (
     *data.RULES,
     *cluster.RULES,
     *pods.RULES,
+    *traffic.RULES,
     *tagging.RULES,
 )
 STACK_RULES: tuple[StackRule, ...] = (
@@ -26,6 +27,7 @@ STACK_RULES: tuple[StackRule, ...] = (
     *functions.STACK_RULES,
     *cluster.STACK_RULES,
     *pods.STACK_RULES,
+    *traffic.STACK_RULES,
     *tagging.STACK_RULES,
 )
 

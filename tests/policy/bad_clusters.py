@@ -81,6 +81,14 @@ BAD: dict[str, tuple[str, str, Break]] = {
         put("spec.policyTypes", ["Ingress"]),
     ),
     "kube-scaler-owns-replicas": (DEPLOYMENT, "", put("spec.replicas", 3)),
+    "kube-ways-named": ("networking.k8s.io/v1:NetworkPolicy", "-backup", first("spec.egress", "ports", None)),
+    "kube-volumes-encrypted": ("storage.k8s.io/v1:StorageClass", "-data", put("parameters.kmsKeyId", None)),
+    "kube-evictable": ("policy/v1:PodDisruptionBudget", "-qdrant", put("spec.maxUnavailable", 0)),
+    "kube-stores-saved": (
+        "batch/v1:CronJob",
+        "-backup-qdrant",
+        first("spec.jobTemplate.spec.template.spec.containers", "args", ["save", "mongo"]),
+    ),
 }
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"
 # of types that no stack of ours declares
