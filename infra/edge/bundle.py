@@ -118,10 +118,12 @@ class EdgeBundleProvider(ResourceProvider):
         changed = [name for name in ("source", "sourceDigest", "index", "home") if olds.get(name) != news.get(name)]
         if BundleInputs.model_validate(news).min_recall > olds["recall"]:
             changed.append("minRecall")
-        if not changed and (trouble := self._trouble(olds)):
+        synced = bool(news.get("synced"))
+        if not changed and (trouble := self._trouble({**olds, "synced": synced})):
             sys.stderr.write(f"{trouble}; `pulumi up` builds it\n")
             changed.append("sha256")
-        return DiffResult(changes=bool(changed) or olds.get("minRecall") != news.get("minRecall"), replaces=changed)
+        other = olds.get("minRecall") != news.get("minRecall") or bool(olds.get("synced")) != synced
+        return DiffResult(changes=bool(changed) or other, replaces=changed)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Build into a new folder; a failure leaves none behind."""

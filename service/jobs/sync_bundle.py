@@ -32,14 +32,14 @@ def main(argv: list[str]) -> int:
     told = _arguments(argv)
     store = BundleBucket(told.bucket, told.prefix, region=told.region)
     while True:
-        code = look(told.home, store, min_recall=told.min_recall, again=told.again)
+        code = look(told.home, store, min_recall=told.min_recall, again=told.again, quiet=told.every_s is not None)
         if told.every_s is None:
             return code
         time.sleep(told.every_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
 
 
-def look(home: Path, store: Store, *, min_recall: float, again: bool) -> int:
-    """One look, its outcome written down and, where it is news, said."""
+def look(home: Path, store: Store, *, min_recall: float, again: bool, quiet: bool) -> int:
+    """One look, its outcome written down and said; where `quiet`, only if it is another than the last one's."""
     before = _last(home)
     code = 0
     state: str
@@ -50,7 +50,7 @@ def look(home: Path, store: Store, *, min_recall: float, again: bool) -> int:
         state, said, code = "failed", exc.strerror or str(exc), EX_TEMPFAIL
     except StartupError as exc:
         state, said, code = "refused", exc.detail, 1
-    if (state, said) != (before.get("state"), before.get("said")):  # not every quarter of an hour of an offline week
+    if not quiet or (state, said) != (before.get("state"), before.get("said")):  # an offline week has many
         sys.stderr.write(f"sync_bundle: {state}: {said}\n")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     synced = before.get("synced") if code else now

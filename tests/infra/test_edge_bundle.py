@@ -152,3 +152,23 @@ def test_a_failed_build_is_one_line_and_leaves_no_folder(
 def test_a_source_that_is_no_folder_names_the_key(provider: EdgeBundleProvider, source: str) -> None:
     (failure,) = provider.check({}, {"home": ".edge/test", "source": source, "index": "sq8"}).failures
     assert failure.reason.startswith(f"hybrid.edge.source = {source}: no such folder; `pulumi config set --path")
+
+
+def test_a_newer_bundle_from_a_bucket_is_left_alone(provider: EdgeBundleProvider, props: Props, root: Path) -> None:
+    """Turned on, it is a change of the state alone; then another bundle in the folder is none."""
+    built = provider.create(props).outs
+    assert built is not None
+    following = {**props, "synced": True}
+    diff = provider.diff("id", built, following)
+    assert (diff.changes, diff.replaces) == (True, [])
+    synced = provider.update("id", built, following).outs
+    assert synced is not None
+    assert not provider.diff("id", synced, following).changes
+    newer = provider.create(checked(provider, {**props, "source": None})).outs
+    assert newer is not None
+    for name in ("index.faiss", "manifest.json"):
+        (root / built["path"] / name).write_bytes((root / newer["path"] / name).read_bytes())
+    assert not provider.diff("id", synced, following).changes
+    assert provider.diff("id", built, props).replaces == ["sha256"]
+    (root / built["path"] / "index.faiss").write_text("damaged")
+    assert provider.diff("id", synced, following).replaces == ["sha256"]

@@ -99,7 +99,8 @@ class EdgeInstallProvider(ResourceProvider):
         if not changed and not moved and (lost := _lost(_transport(olds), olds)):
             sys.stderr.write(f"edge host {olds['host']}: {lost}; `pulumi up` brings it\n")
             changed.append("release")
-        other = olds.get("bundlePath") != news.get("bundlePath")
+        synced = bool(olds.get("synced")) != bool(news.get("synced"))
+        other = olds.get("bundlePath") != news.get("bundlePath") or synced
         return DiffResult(changes=bool(changed or moved or other), replaces=moved, delete_before_replace=True)
 
     def create(self, props: dict[str, Any]) -> CreateResult:

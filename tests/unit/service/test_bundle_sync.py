@@ -218,11 +218,13 @@ def test_an_offline_week_is_one_line_and_its_end_another(
     store = Store()
     store.down = True
     for _ in range(5):
-        assert sync_bundle.look(home, store, min_recall=0, again=False) == sync_bundle.EX_TEMPFAIL
+        assert sync_bundle.look(home, store, min_recall=0, again=False, quiet=True) == sync_bundle.EX_TEMPFAIL
     assert capsys.readouterr().err == "sync_bundle: failed: no answer from S3 (EndpointConnectionError)\n"
+    sync_bundle.look(home, store, min_recall=0, again=True, quiet=False)
+    assert "no answer" in capsys.readouterr().err, "whoever asks is told, however often"
     store.down = False
     store.put(made(301))
-    assert sync_bundle.look(home, store, min_recall=0, again=False) == 0
+    assert sync_bundle.look(home, store, min_recall=0, again=False, quiet=True) == 0
     assert capsys.readouterr().err.startswith("sync_bundle: switched: ")
     edge_bundles.main(["status", "--home", str(home)])
     said = json.loads(capsys.readouterr().out)
