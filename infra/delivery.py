@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from infra.config import StackConfig
 
 Text = pulumi.Input[str]
 Texts = Mapping[str, Text]
@@ -105,6 +108,12 @@ class Delivery:
     bundle: Bundle | None = None
     promises: Promises | None = None
     cost_tags: Mapping[str, str] | None = None
+
+
+def promises(cfg: StackConfig) -> Promises:
+    """What `cfg` promises to callers; an edge is as fast as its host, so nobody can say how fast."""
+    in_time = cfg.monitoring.p95_seconds if cfg.topology != "hybrid" else None
+    return Promises(collections=cfg.retrieval.collections, p95_seconds=in_time)
 
 
 def export(delivery: Delivery) -> None:

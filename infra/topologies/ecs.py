@@ -18,7 +18,7 @@ from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerA
 from infra.components.observability.declared import Observability, ServiceAlarms
 from infra.components.observability.watched import ecs_copies, load_balancer, watched
 from infra.components.tls_dns import PublicName
-from infra.delivery import Cluster, Delivery, Logs, Promises, Release
+from infra.delivery import Cluster, Delivery, Logs, Release, promises
 
 if TYPE_CHECKING:
     from infra.config import StackConfig
@@ -200,7 +200,7 @@ class EcsTopology(pulumi.ComponentResource):
             jobs=self._jobs(),
             cluster=Cluster(name=self._cluster.cluster, service=service.service if service else None),
             endpoint=base.endpoint(),
-            promises=Promises(collections=cfg.retrieval.collections, p95_seconds=cfg.monitoring.p95_seconds),
+            promises=promises(cfg),
             cost_tags=foundation.cost_tags(cfg),
         )
 

@@ -28,7 +28,7 @@ from infra.components.permissions import allow
 from infra.components.store_scripts import STORES
 from infra.components.tls_dns import PublicName
 from infra.components.workload import Workload, WorkloadArgs
-from infra.delivery import Cluster, Delivery, Logs, Release
+from infra.delivery import Cluster, Delivery, Logs, Release, promises
 from infra.sizing import subnet_plan
 
 if TYPE_CHECKING:
@@ -246,6 +246,7 @@ class EksTopology(pulumi.ComponentResource):
                 service=f"rag-{cfg.stack}/{service.deployment}" if service else None,
             ),
             endpoint=base.endpoint(),
+            promises=promises(cfg),
             cost_tags=foundation.cost_tags(cfg),
         )
 

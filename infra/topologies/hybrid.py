@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.delivery import Delivery, Logs, Release
+from infra.delivery import Delivery, Logs, Release, promises
 from infra.edge.bundle import EdgeBundle
 from infra.edge.hosts.address import parse
 from infra.edge.hosts.install import EdgeInstall, InstallArgs
@@ -72,6 +72,7 @@ class HybridTopology(pulumi.ComponentResource):
             },
             endpoint=cloud.endpoint if cloud else None,
             bundle=cloud.bundle if cloud else None,
+            promises=promises(cfg),
             cost_tags={"project": "rag-platform", "stack": cfg.stack},
         )
         self.register_outputs({"url": url})

@@ -23,7 +23,7 @@ from infra.components.observability.declared import Observability
 from infra.components.observability.watched import rest_api, watched
 from infra.components.rest_api import STAGE, RestApi, RestApiArgs
 from infra.components.tls_dns import PublicName
-from infra.delivery import Cluster, Delivery, Logs, Release, Rollout
+from infra.delivery import Cluster, Delivery, Logs, Release, Rollout, promises
 from infra.errors import ConfigErrors, Mistake
 from infra.sizing import lambda_timeouts
 
@@ -228,6 +228,7 @@ class ServerlessTopology(pulumi.ComponentResource):
             if self._rollout
             else None,
             endpoint=base.endpoint(),
+            promises=promises(cfg),
             cost_tags=foundation.cost_tags(cfg),
         )
 

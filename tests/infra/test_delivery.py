@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from infra.delivery import Bundle, Cluster, Delivery, Endpoint, Logs, Release, outputs
+from tests.infra.cloud_cases import program
 
 NAMES = [
     "bundle",
@@ -54,3 +57,10 @@ def test_parts_are_spelled_inside_a_delivery_too() -> None:
     found = outputs(delivery)
     assert found["release"] == {"image": "i", "revision": None}
     assert found["cluster"] == {"name": "c", "service": "s"}
+
+
+@pytest.mark.parametrize(("topology", "p95"), [("ecs", 10.0), ("eks", 10.0), ("lambda", 10.0), ("hybrid", None)])
+def test_every_topology_says_what_it_promises(topology: str, p95: float | None) -> None:
+    found = program("dev", topology=topology).outputs["promises"]
+    assert list(found["collections"]) == ["posts", "articles", "repos"]
+    assert found["p95Seconds"] == p95
