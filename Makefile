@@ -70,7 +70,7 @@ fuzz: $(READY) ## five minutes of random requests against the served contract
 	@$(ACTIVATE) && FUZZ_SECONDS=300 pytest tests/system/test_fuzz.py -k with_a_key -q
 
 .PHONY: faults
-faults: $(READY) ## thirty faults of what the service depends on, and what its callers see then; figures into bench/results
+faults: $(READY) ## 36 faults of what the service depends on, and what its callers see then; figures into bench/results
 	@$(ACTIVATE) && pytest tests/faults -q --fault-report bench/results/faults.json
 
 .PHONY: image-test

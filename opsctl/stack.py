@@ -108,6 +108,12 @@ class Delivery(View):
         found = (self.jobs or {}).get("source")
         return found if isinstance(found, str) else None
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where the edges run, as `hybrid.edge.hosts` spells it; empty in other topologies."""
+        found = (self.jobs or {}).get("hosts")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
 
 def read_delivery(project: Project, stack: str, environ: Mapping[str, str]) -> Delivery:
     """The Delivery of `stack`.

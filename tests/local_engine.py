@@ -62,6 +62,21 @@ class Engine:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def start(self, command: str, *words: str) -> subprocess.Popen[bytes]:
+        """A command on the stack that is left running, in a process group of its own."""
+        binary = shutil.which("pulumi", path=f"{os.environ['PATH']}:{ROOT / '.tools/bin'}")
+        assert binary
+        stack = ("--stack", self.name, "--config-file", str(self.home / "stack.yaml"), "--non-interactive")
+        return subprocess.Popen(
+            [binary, command, *words, *stack],
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def on_stack(self, command: str, *words: str, check: bool = True, limit_s: float = 180) -> str:
         stack = ("--stack", self.name, "--config-file", str(self.home / "stack.yaml"))
         done = self.run(command, *words, *stack, check=check, limit_s=limit_s)

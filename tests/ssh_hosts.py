@@ -25,6 +25,7 @@ from tests.real_processes import free_port, wait_until
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 UNSHARE = shutil.which("unshare") or "unshare"
+NSENTER = shutil.which("nsenter") or "nsenter"
 USER = pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -90,6 +91,7 @@ class IsolatedHost:
     name: str
     folder: Path
     holder: subprocess.Popen[bytes] = field(repr=False)
+    enter: tuple[str, ...] = ()  # words before a command that is to run there
 
     @property
     def home(self) -> Path:
@@ -145,16 +147,17 @@ class Lan:
         assert holder.stdout
         assert holder.stdout.readline() == b"up\n"
         holder.stdout.close()
-        enter = f"nsenter -t {holder.pid} -n" + ("" if os.getuid() == 0 else " -U --preserve-credentials")
+        user = () if os.getuid() == 0 else ("-U", "--preserve-credentials")
+        enter = (NSENTER, "-t", str(holder.pid), "-n", *user)
         (folder / "dial").write_text(
             f"#!/bin/sh\ntest -e {folder}/off && echo 'no route to {name}' >&2 && exit 1\n"
-            f"exec {enter} {SSHD} -i -f {folder}/sshd_config 2>>{folder}/sshd.log\n"
+            f"exec {' '.join(enter)} {SSHD} -i -f {folder}/sshd_config 2>>{folder}/sshd.log\n"
         )
         (folder / "dial").chmod(0o755)
         with (self.folder / "ssh_config").open("a") as config:
             config.write(f"Host {name}\n  ProxyCommand {folder}/dial\n")
         self._know(name, key)
-        host = IsolatedHost(name, folder, holder)
+        host = IsolatedHost(name, folder, holder, enter)
         self.isolated.append(host)
         return host
 

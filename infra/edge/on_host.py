@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from infra.edge.errors import EdgeError
-from infra.edge.hosts.releases import keep_two, remember, serving, switch
+from infra.edge.hosts.releases import keep_two, point, remember, serving, switch
 from infra.edge.layout import RunFolder
 from infra.edge.readiness import wait_taken_over
 from infra.edge.running import Release, RunningEdge, ServiceInputs
 from infra.edge.supervisor import Supervisor
+from infra.edge.systemd import Systemd
 
 
 def main(argv: list[str]) -> int:
@@ -45,30 +46,34 @@ def act(verb: str, inputs: ServiceInputs) -> dict[str, Any]:
     if verb == "drift":
         return {"drift": edge.drift(inputs)}
     if verb == "up":
-        before = switch(release)
-        try:
-            edge.up(inputs)
-            if inputs.metrics_url:
-                wait_taken_over(inputs.metrics_url, serving(release))
-        except EdgeError:
-            if before is not None:
-                switch(before)
-            raise
-        remember(release)
-        keep_two(release)
+        _up(edge, inputs, release)
     elif verb == "restore":
-        switch(release)
         edge.restore(inputs)
     elif verb == "stop":
         edge.stop(inputs)
     return {}
 
 
+def _up(edge: RunningEdge, inputs: ServiceInputs, release: Release) -> None:
+    before = switch(release)
+    try:
+        edge.up(inputs)
+        if inputs.metrics_url and (bundle := serving(release)):
+            wait_taken_over(inputs.metrics_url, bundle)
+    except EdgeError:
+        if before is not None:
+            point(release, before)
+        raise
+    remember(release)
+    keep_two(release)
+
+
 def running(release: Release) -> RunningEdge:
     """The edge of `release`; its programs work in the folder of the code."""
     base = Path(release.base)
     folder = RunFolder(base / "run")
-    return RunningEdge(folder, Supervisor(folder, root=base / release.app, python=Path(release.python)))
+    kind = Systemd if release.manager == "systemd" else Supervisor
+    return RunningEdge(folder, kind(folder, root=base / release.app, python=Path(release.python)))
 
 
 if __name__ == "__main__":

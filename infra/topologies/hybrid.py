@@ -69,6 +69,7 @@ class HybridTopology(pulumi.ComponentResource):
                 "kind": "process",
                 "command": ["python", "-m", "service.jobs.{job}"],
                 "source": cfg.hybrid.edge.source,
+                "hosts": list(cfg.hybrid.edge.hosts),
             },
             endpoint=cloud.endpoint if cloud else None,
             bundle=cloud.bundle if cloud else None,

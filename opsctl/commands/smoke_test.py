@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from opsctl import settings as environment
 from opsctl.commands.options import golden_option, output_option, request_limit_option, seconds_option, url_option
+from opsctl.edge.near import near
 from opsctl.errors import CheckFailed
 from opsctl.output import data_console, talk_console, write_json
 from opsctl.project import LOCAL_STACK, find_project
@@ -21,6 +23,8 @@ from opsctl.smoke.target import answers_demo, target_of
 from opsctl.stack import read_delivery
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opsctl.output import Form
     from opsctl.settings import Settings
 
@@ -65,11 +69,11 @@ def smoke_test(
       opsctl smoke-test --url http://127.0.0.1:8080 --output json
     """  # noqa: D301 - click reads \b
     settings = environment.load()
-    target, demo = _target(stack, url, settings)
-    questions = questions_for(golden, demo=demo)
     talk = talk_console(settings)
     checks = SUITES[suite]
-    report = asyncio.run(smoke(target, questions, limit_s=limit_s, talk=talk, patience_s=settle_s, checks=checks))
+    with _target(stack, url, settings) as (target, demo):
+        questions = questions_for(golden, demo=demo)
+        report = asyncio.run(smoke(target, questions, limit_s=limit_s, talk=talk, patience_s=settle_s, checks=checks))
     if junit is not None:
         from opsctl.smoke.junit import write  # noqa: PLC0415 - its library is paid by who asks for the file
 
@@ -85,10 +89,12 @@ def smoke_test(
         )
 
 
-def _target(stack: str, url: str | None, settings: Settings) -> tuple[Target, bool]:
+@contextmanager
+def _target(stack: str, url: str | None, settings: Settings) -> Iterator[tuple[Target, bool]]:
     """Whom to ask, and whether the answers come from the demo corpus."""
     if url is not None:
-        return Target(url, api_key=settings.api_key), True
+        yield Target(url, api_key=settings.api_key), True
+        return
     project = find_project()
-    delivery = read_delivery(project, stack, settings.environ)
-    return target_of(project, stack, delivery, settings), answers_demo(stack, delivery)
+    with near(read_delivery(project, stack, settings.environ)) as delivery:
+        yield target_of(project, stack, delivery, settings), answers_demo(stack, delivery)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from opsctl.deploy.engine import open_engine
 from opsctl.deploy.progress import update_progress
 from opsctl.deploy.running import FINDERS, mover_of, settle
+from opsctl.edge.near import near
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
 from opsctl.project import forget_salt
@@ -105,9 +106,10 @@ class Deployment:
                     "the first phase is built, nothing runs yet; next: `opsctl image push`, then deploy again"
                 )
                 return report
-            self._prove(engine, delivery, report)
-            if self.options["smoke_test"]:
-                self._smoke(engine, delivery, report)
+            with near(delivery) as reached:
+                self._prove(engine, reached, report)
+                if self.options["smoke_test"]:
+                    self._smoke(engine, reached, report)
         except OpsctlError as exc:
             report.error = exc
         finally:

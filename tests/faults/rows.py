@@ -46,4 +46,10 @@ ROWS = {
     "F28": Row("edge bundle has another dimension", "start is refused in one line, exit code 78"),
     "F29": Row("clock jumps by an hour", "nothing expires and nothing hangs"),
     "F30": Row("file descriptors run out", "503 for what is too much, then it recovers; no crash"),
+    "F31": Row("edge is offline", "200 by the edge, hard questions too"),
+    "F32": Row("an edge's fallback is asleep", "200 by the edge; where that fails too, 503 with Retry-After"),
+    "F33": Row("an edge's fallback hangs", "503 within the deadline where the edge can't answer itself"),
+    "F34": Row("download of a bundle is cut", "the old bundle serves, the next look goes on where it stopped"),
+    "F35": Row("an edge's disk is full", "one line, the old bundle serves, the next look brings the new one"),
+    "F36": Row("an edge's clock is wrong", "200 by the edge; AWS refuses its signature"),
 }

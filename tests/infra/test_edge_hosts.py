@@ -149,8 +149,17 @@ def test_an_update_of_the_index_alone_restarts_nothing_and_keeps_the_old_bundle(
     assert written == {"current": outs["release"], "previous": installed["release"]}
     kept = {path.name for path in (base(device) / "bundle").iterdir()}
     assert kept == {"current", installed["release"]["bundle"], outs["release"]["bundle"]}
-    services.update("x", updated, running)
+    services.update("x", updated, updated)  # what was taken back by hand stays so
+    back(device, installed["release"]["bundle"])
+    services.update("x", updated, updated)
     assert serving(running) == installed["release"]["bundle"]
+    services.update("x", updated, running)
+
+
+def back(device: SshHost, bundle: str) -> None:
+    link = base(device) / "bundle" / "current"
+    link.unlink()
+    link.symlink_to(bundle)
 
 
 def pids(device: SshHost) -> set[int]:

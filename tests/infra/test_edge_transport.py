@@ -13,7 +13,7 @@ import pytest
 
 from infra.edge.errors import EdgeError, UnreachableError
 from infra.edge.hosts.address import Address, parse
-from infra.edge.hosts.transport import LocalTransport, SshTransport, Transport, get, put, sha256_of
+from infra.edge.hosts.transport import Draft, LocalTransport, SshTransport, Transport, get, put, sha256_of
 from tests.infra.edge_standins import write_server
 from tests.real_processes import free_port
 from tests.ssh_hosts import USER, Lan, SshHost, lan
@@ -85,11 +85,24 @@ def test_a_file_arrives_whole_private_and_comes_back(transport: Transport, tmp_p
 
 
 def test_a_copy_that_was_cut_goes_on_where_it_stopped(transport: Transport, tmp_path: Path) -> None:
+    source, target, left = tmp_path / "source", tmp_path / "target", tmp_path / "target.part-1"
+    source.write_bytes(os.urandom(300_000))
+    # 6,544 bytes more than when it was looked at: whoever made it is still at it
+    left.write_bytes(source.read_bytes()[:130_000])
+    put(transport, source, str(target), sha256=sha256_of(source), begun=Draft(str(left), 123_456))
+    assert target.read_bytes() == source.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "target"}
+
+
+def test_a_draft_that_is_gone_was_finished_by_another_or_is_begun_again(transport: Transport, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(300_000))
-    (tmp_path / "target.part").write_bytes(source.read_bytes()[:123_456])
-    put(transport, source, str(target), sha256=sha256_of(source), offset=123_456)
+    gone = Draft(str(tmp_path / "target.part-1"), 123_456)
+    put(transport, source, str(target), sha256=sha256_of(source), begun=gone)
+    first = target.stat().st_ino
+    put(transport, source, str(target), sha256=sha256_of(source), begun=gone)
     assert target.read_bytes() == source.read_bytes()
+    assert target.stat().st_ino == first
 
 
 def test_a_damaged_copy_is_removed_and_the_file_from_before_stays(transport: Transport, tmp_path: Path) -> None:
@@ -99,7 +112,7 @@ def test_a_damaged_copy_is_removed_and_the_file_from_before_stays(transport: Tra
     with pytest.raises(EdgeError, match="arrived damaged and was removed; run the command again"):
         put(transport, source, str(target), sha256="0" * 64)
     assert target.read_text() == "old"
-    assert not (tmp_path / "target.part").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "target"}
 
 
 def test_a_full_disk_is_one_line(transport: Transport, tmp_path: Path) -> None:

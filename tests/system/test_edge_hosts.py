@@ -6,17 +6,22 @@ One `up` is shared; the tests of this file run in their order, and the last one 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from infra.edge.hosts.transport import SshTransport
-from tests.local_engine import Engine, free_ports
+from tests.local_engine import ROOT, Engine, free_ports
+from tests.real_processes import free_port, wait_until
 from tests.ssh_hosts import IsolatedHost, lan, processes_under
 from tests.system.test_local_stack import DOCUMENTS
 
@@ -53,14 +58,38 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @pytest.fixture(scope="module")
 def up(fleet: Fleet) -> Fleet:
+    """The first `up` is killed while it copies, the second goes on."""
+    wheels = base(fleet, fleet.hosts[0]) / "wheels"
+    first = fleet.engine.start("up", "--yes", "--skip-preview")
+    wait_until(lambda: len([*wheels.glob("*.whl")]) > 10, within_s=300, what="copying")
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    arrived = {path.name: path.stat().st_ino for path in wheels.glob("*.whl")}
+    fleet.engine.run("cancel", "--yes", "--stack", fleet.engine.name, check=False)
+
     fleet.on_stack("up", "--yes", "--skip-preview")
+
+    assert arrived.items() <= {path.name: path.stat().st_ino for path in wheels.glob("*.whl")}.items()
     return fleet
 
 
-def ask(fleet: Fleet, host: IsolatedHost, path: str = "/search") -> httpx.Response:
+def base(fleet: Fleet, host: IsolatedHost) -> Path:
+    return host.home / ".rag-platform" / fleet.engine.name
+
+
+def pids(host: IsolatedHost) -> dict[str, int]:
+    """Programs of the edge on a host, by their module."""
+    found = {}
+    for process in processes_under(host.home):
+        words = process.cmdline()
+        if "-m" in words and words[words.index("-m") + 1].startswith("service"):
+            found[words[words.index("-m") + 1]] = process.pid
+    return found
+
+
+def ask(fleet: Fleet, host: IsolatedHost, path: str = "/search", query: str = "Where does it rain?") -> httpx.Response:
     with SshTransport(host.address).forwarded(fleet.engine.ports[0]) as port:
-        question = {"query": "Where does it rain?"}
-        return httpx.post(f"http://127.0.0.1:{port}{path}", json=question, trust_env=False, timeout=120)
+        return httpx.post(f"http://127.0.0.1:{port}{path}", json={"query": query}, trust_env=False, timeout=120)
 
 
 def test_an_unreachable_host_stops_the_preview_in_one_line(fleet: Fleet) -> None:
@@ -86,14 +115,81 @@ def test_a_second_up_has_nothing_to_do(up: Fleet) -> None:
     up.on_stack("preview", "--expect-no-changes")
 
 
+def test_a_smoke_test_reaches_the_first_host_through_ssh(up: Fleet) -> None:
+    done = subprocess.run(
+        [str(Path(sys.prefix, "bin", "opsctl")), "smoke-test", "--stack", up.engine.name, "--output", "json"],
+        cwd=ROOT,
+        env=up.engine.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_first_host_that_is_not_well_stops_the_rest(up: Fleet) -> None:
+    """A new port is taken on the first host: it keeps its settings, and the second is not touched."""
+    first, second = up.hosts
+    taken = free_port()
+    before = pids(second)
+    holder = f"import socket, time; s = socket.create_server(('127.0.0.1', {taken})); time.sleep(600)"
+    with subprocess.Popen([*first.enter, sys.executable, "-c", holder]) as process:
+        try:
+            up.engine.configure(hosts=[host.word for host in up.hosts], port=taken)
+            said = up.on_stack("up", "--yes", "--skip-preview", check=False)
+        finally:
+            process.kill()
+            up.engine.configure(hosts=[host.word for host in up.hosts])
+    assert f"error: edge host {first.word}: port {taken} (hybrid.edge.port) is taken by pid {process.pid}" in said
+    assert "the settings from before run again" in said
+    assert f"{second.name}-service" not in said.partition("Diagnostics:")[2]
+    assert "Traceback" not in said
+    assert pids(second) == before
+    assert ask(up, first).is_success
+    up.on_stack("preview", "--expect-no-changes")
+
+
+def test_a_new_index_is_taken_over_by_both_without_a_failed_request(up: Fleet) -> None:
+    before = [pids(host) for host in up.hosts]
+    old = [(base(up, host) / "bundle" / "current").readlink().name for host in up.hosts]
+    (up.engine.home / "documents" / "trains.md").write_text("# Trains\n\nThe night train to Bergen leaves at 23:25.\n")
+    statuses: Counter[int | str] = Counter()
+    over = threading.Event()
+    with ExitStack() as stack:
+        for host in up.hosts:
+            port = stack.enter_context(SshTransport(host.address).forwarded(up.engine.ports[0]))
+            asking = threading.Thread(target=keep_asking, args=(port, statuses, over))
+            asking.start()
+            stack.callback(asking.join)
+        stack.callback(over.set)
+        up.on_stack("up", "--yes", "--skip-preview")
+        asked = statuses.total()
+        wait_until(lambda: statuses.total() > asked + 20, within_s=60, what="requests after the update")
+    assert set(statuses) == {200}
+    assert statuses.total() > 100
+    assert [pids(host) for host in up.hosts] == before
+    for host, bundle in zip(up.hosts, old, strict=True):
+        kept = {path.name for path in (base(up, host) / "bundle").iterdir() if not path.is_symlink()}
+        assert bundle in kept
+        assert len(kept) == 2
+        titles = {hit["title"] for hit in ask(up, host, query="When does the night train leave?").json()["results"]}
+        assert "Trains" in titles
+
+
+def keep_asking(port: int, statuses: Counter[int | str], over: threading.Event) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120) as client:
+        while not over.is_set():
+            try:
+                statuses[client.post("/search", json={"query": "Where does it rain?"}).status_code] += 1
+            except httpx.HTTPError as exc:
+                statuses[str(exc)] += 1
+            over.wait(0.02)
+
+
 def test_down_leaves_nothing_on_the_hosts(up: Fleet) -> None:
     up.on_stack("destroy", "--yes", "--skip-preview")
     for host in up.hosts:
         assert [*host.home.iterdir()] == []
         left = [process for process in processes_under(host.home) if "sshd" not in process.name()]
         assert left == []
-
-
-assert threading
-assert Counter
-assert psutil

@@ -19,48 +19,45 @@ import zipfile
 from contextlib import suppress
 from typing import Any
 
-HOME = ".rag-platform/"
 KEPT = ("wheels", "models", "bundle")
-SYSTEM_BASE = pathlib.Path("/var/lib")
 
 
 def look(home: str) -> dict[str, Any]:
     """The host and what is there already, drafts included."""
     systemd = pathlib.Path("/run/systemd/system").is_dir() and shutil.which("systemctl") is not None
-    root = os.getuid() == 0
-    sudo = not root and systemd and shutil.which("sudo") is not None and _quiet("sudo", "-n", "true")
-    base = _base(home, system=systemd and root)
+    sudo = systemd and shutil.which("sudo") is not None and _quiet("sudo", "-n", "systemctl", "--version")
+    base = pathlib.Path.home() / home
     above = base
     while not above.exists():
         above = above.parent
     files = {}
     for name in KEPT:
         for path in (base / name).rglob("*"):
-            if path.is_file() and not path.is_symlink():
+            with suppress(FileNotFoundError):  # an `up` that was killed may still be at it
+                if path.is_symlink() or not path.is_file():
+                    continue
                 files[str(path.relative_to(base))] = path.stat().st_size
-    private = not (systemd and root)
     return {
-        "umask": "077" if private else "022",
+        "root": systemd and os.getuid() == 0,
         "machine": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
         "libc": list(platform.libc_ver()),
         "base": str(base),
         "free": shutil.disk_usage(above).free,
-        "manager": "systemd" if systemd and (root or sudo) else "supervisor",
+        "manager": "systemd" if sudo else "supervisor",
         "files": files,
-        "folders": [path.name for path in base.glob("*-*") if path.is_dir() and not path.name.endswith(".new")],
+        "folders": [path.name for path in base.glob("*-*") if path.is_dir() and ".new-" not in path.name],
     }
 
 
 def install(base: str, env: str, wheels: list[str], lock: str, uv: str) -> dict[str, Any]:
     """A Python environment out of wheels, under its final name only once it is whole."""
     folder = pathlib.Path(base)
-    final, draft = folder / env, folder / (env + ".new")
+    final, draft = folder / env, _draft(folder, env)
     if final.is_dir():
         return {}
-    shutil.rmtree(draft, ignore_errors=True)
-    tool = folder / "uv"
+    tool = folder / f"uv-tool-{os.getpid()}"  # one that runs can't be overwritten
     with zipfile.ZipFile(folder / "wheels" / uv) as archive:
         member = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
         with archive.open(member) as packed, tool.open("wb") as unpacked:
@@ -72,7 +69,8 @@ def install(base: str, env: str, wheels: list[str], lock: str, uv: str) -> dict[
     source = ["--no-index", "--find-links", str(folder / "wheels"), "-r", str(folder / "wheels" / lock)]
     target = ["--python", str(draft / "bin" / "python"), "--link-mode", "hardlink", "--compile-bytecode"]
     _run(str(tool), "pip", "install", *common, *source, *target, "--no-deps", "--require-hashes")
-    draft.rename(final)
+    tool.unlink()
+    _finish(draft, final)
     for wheel in (folder / "wheels").glob("*"):
         if wheel.name not in {*wheels, lock}:
             wheel.unlink()
@@ -82,24 +80,23 @@ def install(base: str, env: str, wheels: list[str], lock: str, uv: str) -> dict[
 def adopt(base: str, archive: str, target: str) -> dict[str, Any]:
     """An archive's content as a folder, under its final name only once it is whole."""
     folder = pathlib.Path(base)
-    final, draft = folder / target, folder / (target + ".new")
+    final, draft = folder / target, _draft(folder, target)
     if not final.is_dir():
-        shutil.rmtree(draft, ignore_errors=True)
-        with tarfile.open(folder / archive) as content:
-            if hasattr(tarfile, "data_filter"):  # 3.11.4
-                content.extraction_filter = tarfile.data_filter
-            content.extractall(draft)  # noqa: S202 - packed by this very code
-        draft.rename(final)
-    (folder / archive).unlink()
+        try:
+            _unpack(folder / archive, draft)
+        except FileNotFoundError:  # another attempt was quicker
+            if not final.is_dir():
+                raise
+        else:
+            _finish(draft, final)
+    (folder / archive).unlink(missing_ok=True)
     return {}
 
 
 def place(base: str, draft: str, target: str) -> dict[str, Any]:
     """A folder that was filled file by file, under its final name."""
     source, final = pathlib.Path(base, draft), pathlib.Path(base, target)
-    if not final.is_dir():
-        source.rename(final)
-    shutil.rmtree(source, ignore_errors=True)
+    _finish(source, final)
     return {}
 
 
@@ -111,9 +108,29 @@ def remove(base: str) -> dict[str, Any]:
     return {}
 
 
-def _base(home: str, *, system: bool) -> pathlib.Path:
-    # The user of a system service can't enter root's home folder.
-    return SYSTEM_BASE / home.lstrip(".") if system else pathlib.Path.home() / home
+def _unpack(archive: pathlib.Path, target: pathlib.Path) -> None:
+    with tarfile.open(archive) as content:
+        if hasattr(tarfile, "data_filter"):  # 3.11.4
+            content.extraction_filter = tarfile.data_filter
+        content.extractall(target)  # noqa: S202 - packed by this very code
+
+
+def _draft(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """A name of this attempt alone; what ended ones left is removed."""
+    for left in (*folder.glob(f"{name}.new-*"), *folder.glob("uv-tool-*")):
+        if not pathlib.Path("/proc", left.name.rpartition("-")[2]).is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True)
+    return folder / f"{name}.new-{os.getpid()}"
+
+
+def _finish(draft: pathlib.Path, final: pathlib.Path) -> None:
+    try:
+        draft.rename(final)
+    except OSError:  # another attempt was quicker: a folder that is not empty is not replaced
+        if not final.is_dir():
+            raise
+    shutil.rmtree(draft, ignore_errors=True)
 
 
 def _quiet(*command: str) -> bool:
@@ -130,7 +147,7 @@ def _run(*command: str) -> None:
 def main() -> None:
     """Do what argv asks for."""
     order = json.loads(sys.argv[1])
-    os.umask(int(order.pop("umask", "077"), 8))
+    os.umask(0o077)
     verbs = {"look": look, "install": install, "adopt": adopt, "place": place, "remove": remove}
     verb: Any = verbs[order.pop("verb")]
     try:

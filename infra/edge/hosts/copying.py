@@ -9,7 +9,7 @@ from pathlib import Path
 
 from infra.edge.errors import EdgeError
 from infra.edge.hosts.facts import Facts
-from infra.edge.hosts.transport import Transport, put, sha256_of
+from infra.edge.hosts.transport import Draft, Transport, put, sha256_of
 
 ROOM_BYTES = 256 * 1024**2  # left over for logs and for the system
 MIB = 1024**2
@@ -35,7 +35,7 @@ def missing(items: Sequence[Item], facts: Facts) -> tuple[Item, ...]:
 
 def require_room(host: str, items: Sequence[Item], unpacked_bytes: int, facts: Facts) -> None:
     """Raise an EdgeError where the host's disk can't hold what is to come."""
-    needed = sum(item.size - facts.files.get(f"{item.target}.part", 0) for item in items) + unpacked_bytes + ROOM_BYTES
+    needed = sum(item.size for item in items) + unpacked_bytes + ROOM_BYTES
     if needed > facts.free:
         raise EdgeError(
             f"edge host {host}: {needed // MIB} MiB are needed at {facts.base} and {facts.free // MIB} MiB are free; "
@@ -54,12 +54,11 @@ def copy(transport: Transport, items: Sequence[Item], facts: Facts) -> None:
     total = sum(item.size for item in items) / MIB
     sys.stderr.write(f"edge host {transport.host}: copying {len(items)} files, {total:.0f} MiB\n")
     for item in items:
-        begun = facts.files.get(f"{item.target}.part", 0)
-        put(
-            transport,
-            item.source,
-            f"{facts.base}/{item.target}",
-            sha256=sha256_of(item.source),
-            offset=min(begun, item.size),
-            umask=facts.umask,
-        )
+        target = f"{facts.base}/{item.target}"
+        put(transport, item.source, target, sha256=sha256_of(item.source), begun=_begun(item, facts))
+
+
+def _begun(item: Item, facts: Facts) -> Draft | None:
+    drafts = [(size, name) for name, size in facts.files.items() if name.startswith(f"{item.target}.part-")]
+    size, name = max(drafts, default=(0, ""))
+    return Draft(f"{facts.base}/{name}", size) if name else None

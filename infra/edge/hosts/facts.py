@@ -33,7 +33,7 @@ class Facts(BaseModel):
         manager: who keeps programs up.
         files: path below `base` -> size.
         folders: names of environments and code that are whole.
-        umask: of files that are made there.
+        root: the login is root, where systemd would start the programs as that.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,7 +47,7 @@ class Facts(BaseModel):
     manager: Literal["systemd", "supervisor"]
     files: dict[str, int]
     folders: tuple[str, ...]
-    umask: str
+    root: bool
 
     @property
     def minor(self) -> str:
@@ -73,6 +73,10 @@ def unfit(facts: Facts) -> str | None:
         return f"it is {facts.system} with {facts.libc[0] or 'another C library'}; an edge needs Linux with glibc"
     if facts.machine not in ARCHITECTURES:
         return f"its architecture is {facts.machine}; an edge needs {' or '.join(ARCHITECTURES)}"
+    if facts.root:
+        return (
+            "its login is root; log in as a user of its own that may `sudo systemctl` (the service runs as the login)"
+        )
     if tuple(int(part) for part in facts.minor.split(".")) < OLDEST:
         return f"its Python is {facts.python}; install Python 3.11 or newer beside it"
     return None

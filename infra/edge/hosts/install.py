@@ -172,7 +172,7 @@ class EdgeInstallProvider(ResourceProvider):
         ]
 
     def _unpack(self, transport: Transport, facts: Facts, props: dict[str, Any], env: str, names: list[str]) -> None:
-        common = {"base": facts.base, "umask": facts.umask}
+        common = {"base": facts.base}
         if props["app"] not in facts.folders:
             archive = f"wheels/{props['app']}.tar"
             order(transport, "adopt", limit_s=ORDER_S, **common, archive=archive, target=props["app"])

@@ -19,6 +19,7 @@ from infra.edge.errors import EdgeError
 from infra.edge.running import Release
 
 CURRENT = "current"
+KEEP = 2  # bundles, as the service keeps them that come from a bucket
 
 
 class Releases(BaseModel):
@@ -28,30 +29,43 @@ class Releases(BaseModel):
     previous: Release | None = None
 
 
-def switch(release: Release) -> Release | None:
-    """Let `bundle/current` name the release's bundle, atomically; the release with the bundle from before, if another.
+def switch(release: Release) -> str | None:
+    """Let `bundle/current` name the release's bundle, atomically; the bundle from before, where there was another.
+
+    A bundle that was switched to once is not switched to again: since then the bucket may have brought a newer one, or
+    an operator gone back to an older one.
 
     Raises:
         EdgeError: the bundle is not there, or the folder can't be written.
     """
-    home = Path(release.base, "bundle")
-    link = home / CURRENT
-    before = link.readlink().name if link.is_symlink() else None
-    if before == release.bundle or (release.synced and before is not None and (home / before).is_dir()):
+    found = known(Path(release.base))
+    before = serving(release)
+    settled = release.synced or (found is not None and found.current.bundle == release.bundle)
+    if before == release.bundle or (before is not None and settled):
         return None
-    if not (home / release.bundle).is_dir():
-        raise EdgeError(f"{home / release.bundle} is not there; run `pulumi up` again")
+    point(release, release.bundle)
+    return before
+
+
+def point(release: Release, bundle: str) -> None:
+    """Let `bundle/current` name a bundle that is there.
+
+    Raises:
+        EdgeError: as of `switch`.
+    """
+    home = Path(release.base, "bundle")
+    if not (home / bundle).is_dir():
+        raise EdgeError(f"{home / bundle} is not there; run `pulumi up` again")
     draft = home / f".{CURRENT}"
     draft.unlink(missing_ok=True)
-    draft.symlink_to(release.bundle)
-    draft.replace(link)
-    known = before is not None and (home / before).is_dir()
-    return release.model_copy(update={"bundle": before}) if known else None
+    draft.symlink_to(bundle)
+    draft.replace(home / CURRENT)
 
 
-def serving(release: Release) -> str:
-    """The bundle that is current."""
-    return Path(release.base, "bundle", CURRENT).readlink().name
+def serving(release: Release) -> str | None:
+    """The bundle that `bundle/current` names, if that is there."""
+    link = Path(release.base, "bundle", CURRENT)
+    return link.readlink().name if link.is_symlink() and link.is_dir() else None
 
 
 def known(base: Path) -> Releases | None:
@@ -79,15 +93,16 @@ def keep_two(release: Release) -> None:
     found = known(base)
     releases = [one for one in (found.current, found.previous) if one] if found else [release]
     kept = {name for one in releases for name in (one.env, one.app, one.bundle)}
+    kept |= {path.name for path in _bundles(base)[-KEEP:]}
     bundles = [] if release.synced else _bundles(base)  # what the host brings itself, it also removes
     for folder in (*base.glob("env-*"), *base.glob("app-*"), *bundles):
-        if folder.name not in kept and not _used(folder):
+        if folder.name not in kept and folder.name != serving(release) and not _used(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _bundles(base: Path) -> list[Path]:
     home = base / "bundle"
-    return [path for path in home.glob("*") if path.is_dir() and not path.is_symlink()] if home.is_dir() else []
+    return sorted(path for path in home.glob("[!.]*") if path.is_dir() and not path.is_symlink())
 
 
 def _used(folder: Path) -> bool:

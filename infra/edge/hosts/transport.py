@@ -7,6 +7,7 @@ the agent or from ssh_config, host keys must be known, and no password is ever a
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shlex
 import shutil
 import socket
@@ -27,7 +28,7 @@ CONNECT_S = 15
 COMMAND_S = 60.0
 SLOWEST_BYTES_PER_S = 64 * 1024  # a copy that is slower than half a megabit is given up
 SSH_FAILED = 255
-PRIVATE = "077"  # umask: the login's own files
+LOOPBACK = "127.0.0.1"
 OPTIONS = {
     "BatchMode": "yes",  # no question is asked: a password or an unknown host is an error
     "StrictHostKeyChecking": "yes",
@@ -38,18 +39,38 @@ OPTIONS = {
     "ForwardX11": "no",
     "ClearAllForwardings": "yes",
 }
-# A file is appended to its draft, checked, and renamed: a copy that was cut goes on where it stopped.
+# A file is filled under a name of this attempt alone, checked, and renamed. The draft of a copy that was cut is gone on
+# with. Who made it may still be at it (a provider outlives a killed `pulumi`): it is copied, not appended to, and may
+# be gone because that one has finished.
 RECEIVE = """set -e
-umask "$3"
+umask 077
+whole() { printf '%s  %s\\n' "$sum" "$1" | sha256sum -c --status - 2>/dev/null; }
+sum=$2
 mkdir -p -- "$(dirname -- "$1")"
-cat >> "$1.part"
-if ! printf '%s  %s\\n' "$2" "$1.part" | sha256sum -c --status -; then
-  rm -f -- "$1.part"
+if [ -n "$4" ] && ! head -c "$5" -- "$4" > "$3" 2>/dev/null; then
+  rm -f -- "$3"
+  if whole "$1"; then exit 0; fi
+  exit 66
+fi
+if [ -n "$4" ]; then rm -f -- "$4"; fi
+cat >> "$3"
+if ! whole "$3"; then
+  rm -f -- "$3"
+  if whole "$1"; then exit 0; fi
   echo "$1 arrived damaged and was removed; run the command again" >&2
   exit 1
 fi
-mv -f -- "$1.part" "$1"
+mv -f -- "$3" "$1" || whole "$1"
 """
+GONE = 66  # EX_NOINPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a copy that was cut left on the host, `size` bytes when it was looked at."""
+
+    path: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +110,8 @@ class Transport(Protocol):
             EdgeError: it took longer than `limit_s`.
         """
 
-    def forwarded(self, port: int) -> AbstractContextManager[int]:
-        """A port of this machine that leads to `port` on the host's loopback."""
+    def forwarded(self, port: int, address: str = LOOPBACK) -> AbstractContextManager[int]:
+        """A port of this machine that leads to `port` of the host's `address`, a loopback one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +132,9 @@ class LocalTransport:
         return _run(self.host, command, stdin, limit_s, chatty=chatty)
 
     @contextmanager
-    def forwarded(self, port: int) -> Iterator[int]:
-        """As `Transport.forwarded`."""
+    def forwarded(self, port: int, address: str = LOOPBACK) -> Iterator[int]:
+        """As `Transport.forwarded`; there is no detour."""
+        del address
         yield port
 
 
@@ -145,13 +167,13 @@ class SshTransport:
         return done
 
     @contextmanager
-    def forwarded(self, port: int) -> Iterator[int]:
+    def forwarded(self, port: int, address: str = LOOPBACK) -> Iterator[int]:
         """As `Transport.forwarded`."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
             near = int(probe.getsockname()[1])
         # A connection of its own: one that is shared would keep the port open after this process.
         ssh = self._ssh(ClearAllForwardings="no", ExitOnForwardFailure="yes", ControlPath="none")
-        words = [*ssh, "-N", "-L", f"127.0.0.1:{near}:127.0.0.1:{port}", *self.address.destination]
+        words = [*ssh, "-N", "-L", f"127.0.0.1:{near}:[{address}]:{port}", *self.address.destination]
         with subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         ) as ssh_process:
@@ -181,19 +203,24 @@ class SshTransport:
         return [binary, *(word for pair in (OPTIONS | changes).items() for word in ("-o", f"{pair[0]}={pair[1]}"))]
 
 
-def put(transport: Transport, source: Path, target: str, *, sha256: str, offset: int = 0, umask: str = PRIVATE) -> None:
-    """Copy a file so that `target` is there whole or not at all; `offset` bytes of its draft are there already.
+def put(transport: Transport, source: Path, target: str, *, sha256: str, begun: Draft | None = None) -> None:
+    """Copy a file so that `target` is there whole or not at all; `begun` is gone on with.
 
     Raises:
         UnreachableError: as `Transport.run`; what arrived stays, for the next attempt.
         EdgeError: the host could not keep it, for example because its disk is full.
     """
     limit_s = COMMAND_S + source.stat().st_size / SLOWEST_BYTES_PER_S
+    draft, size = f"{target}.part-{secrets.token_hex(4)}", min(begun.size, source.stat().st_size) if begun else 0
+    words = ["receive", target, sha256, draft, begun.path if begun else "", str(size)]
     with source.open("rb") as content:
-        content.seek(offset)
-        done = transport.run(["sh", "-c", RECEIVE, "receive", target, sha256, umask], stdin=content, limit_s=limit_s)
+        content.seek(size)
+        done = transport.run(["sh", "-c", RECEIVE, *words], stdin=content, limit_s=limit_s)
+    if done.code == GONE:
+        return put(transport, source, target, sha256=sha256)
     if done.code:
         raise EdgeError(f"edge host {transport.host}: {source.name} can't be copied: {done.last_words}")
+    return None
 
 
 def get(transport: Transport, source: str, target: Path) -> None:
