@@ -47,6 +47,10 @@ up: tools ## `pulumi up` on the stack `local`, then a smoke test that asks a rea
 down: tools ## stop and remove what `make up` started
 	@tools/stack.sh down $(STACK)
 
+.PHONY: watch
+watch: tools ## what the local service does, live: requests, stages, edge and cloud, errors
+	@$(ACTIVATE) && opsctl watch
+
 .PHONY: format
 format: $(READY) ## rewrite the code as ruff wants it
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -63,9 +63,14 @@ def write_table(
     console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
     """Write rows under `columns`; a cell that is a known state is coloured by it, columns of `right` hold figures."""
+    console.print(table_of(columns, rows, right=right))
+
+
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> Table:
+    """The same as something to print, or to show again and again."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", justify="right" if column == "time" or number in right else "left")
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    console.print(table)
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 HOURS_PER_DAY = 24
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"  # most that anybody may do from the channel
-WRITERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com")
+WRITERS = (
+    "cloudwatch.amazonaws.com",
+    "budgets.amazonaws.com",
+    "costalerts.amazonaws.com",
+    "events.amazonaws.com",
+)
 # share of the monthly limit in percent, kind of spend
 BUDGET_STEPS = ((50, "ACTUAL"), (80, "ACTUAL"), (100, "ACTUAL"), (100, "FORECASTED"))
 
@@ -107,11 +113,37 @@ class Budget(pulumi.ComponentResource):
     ) -> None:
         super().__init__("rag-platform:component:Budget", name, None, opts)
         self._site, self._topic = site, topic
+        self._unusual(name, config)
         self._limit(f"{name}-monthly", config.monthly_usd, "MONTHLY", BUDGET_STEPS)
         if config.hourly_usd is not None:
             # a day is the shortest period that AWS Budgets has, and it forecasts none
             self._limit(f"{name}-daily", config.hourly_usd * HOURS_PER_DAY, "DAILY", ((100, "ACTUAL"),))
         self.register_outputs({})
+
+    def _unusual(self, name: str, config: BudgetConfig) -> None:
+        """AWS's own word of a spend that is unlike the weeks before; it learns by itself, and lags a day."""
+        watched = {"Tags": {"Key": "user:stack", "Values": [self._site.stack], "MatchOptions": ["EQUALS"]}}
+        monitor = aws.costexplorer.AnomalyMonitor(
+            f"{name}-anomalies",
+            name=f"{name}-anomalies",
+            monitor_type="CUSTOM",
+            monitor_specification=json.dumps(watched),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        impact = {
+            "key": "ANOMALY_TOTAL_IMPACT_ABSOLUTE",
+            "match_options": ["GREATER_THAN_OR_EQUAL"],
+            "values": [f"{config.anomaly_usd:f}"],
+        }
+        aws.costexplorer.AnomalySubscription(
+            f"{name}-anomalies",
+            name=f"{name}-anomalies",
+            frequency="IMMEDIATE",
+            monitor_arn_lists=[monitor.arn],
+            subscribers=[{"type": "SNS", "address": self._topic}],
+            threshold_expression={"dimension": impact},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _limit(self, name: str, usd: Decimal, period: str, steps: Sequence[tuple[int, str]]) -> None:
         aws.budgets.Budget(

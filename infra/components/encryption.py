@@ -29,7 +29,12 @@ class EncryptionKey(pulumi.ComponentResource):
         )
         notices = [
             _service(service, {"StringEquals": {"aws:SourceAccount": site.account}})
-            for service in ("cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com")
+            for service in (
+                "cloudwatch.amazonaws.com",
+                "budgets.amazonaws.com",
+                "costalerts.amazonaws.com",
+                "events.amazonaws.com",
+            )
         ]
         key = aws.kms.Key(
             f"{name}-key",

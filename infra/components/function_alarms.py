@@ -47,11 +47,13 @@ class FunctionAlarms(pulumi.ComponentResource):
     """5xx share, p95, failed and refused invocations, concurrency. `names` are the ones that take a rollout back."""
 
     names: list[pulumi.Output[str]]
+    arns: list[pulumi.Output[str]]
 
     def __init__(self, name: str, args: FunctionAlarmArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("rag-platform:component:FunctionAlarms", name, None, opts)
         alarms = function_alarms(args)
         made = declare(name, alarms, Told(args.alerts, args.config.runbook_url), self)
+        self.arns = [alarm.arn for alarm in made.values()]
         self.names = [made[alarm.name].name for alarm in alarms if alarm.blocks]
         self.register_outputs({"names": self.names})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -25,6 +26,7 @@ from infra.config.values import (
     Usd,
 )
 
+HOURS_PER_MONTH = 730
 Positive = Annotated[float, Number, Field(gt=0)]
 GiB = Annotated[int, Number, Field(ge=8, le=16384)]
 
@@ -197,6 +199,9 @@ class Monitoring(Section):
     min_requests_per_hour: Count = 1
     idle_hours: Annotated[int, Number, Field(ge=1, le=24)] = 6  # an alarm looks back a day at most
     certificate_days: Count = 21
+    canary_minutes: Annotated[int, Number, Field(ge=0, le=60)] = 5  # 0: nobody asks from outside
+    slo_availability_percent: Annotated[float, Number, Field(ge=90, le=99.99)] = 99.5
+    slo_latency_percent: Percent = 95  # of the answers within p95Seconds
     self_healing: bool = True  # a failed model endpoint is brought back once, by a function of the stack's own
     runbook_url: str = "docs/operations.md"  # alarms end with a link below it
     log_retention_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365, 400, 731, 1096, 1827, 3653] = 365
@@ -206,4 +211,10 @@ class Budget(Section):
     """What the stack may cost before somebody is told."""
 
     monthly_usd: Usd = Field(default=2000, validate_default=True)
-    hourly_usd: Usd | None = None  # absent: twice the expected hourly rate
+    hourly_usd: Usd | None = None  # absent: twice the monthly limit's even rate
+    anomaly_usd: Usd = Field(default=20, validate_default=True)  # of a day's unusual spend
+
+    @property
+    def most_per_hour_usd(self) -> Decimal:
+        """Above it an hour is unusual."""
+        return self.monthly_usd * 2 / HOURS_PER_MONTH if self.hourly_usd is None else self.hourly_usd

@@ -49,7 +49,7 @@ class EcsTopology(pulumi.ComponentResource):
         self._cluster = self._make_cluster()
         alarms = self._alarms()
         self._service = self._workload(alarms) if cfg.service.image else None
-        self._watch()
+        self._watch(alarms)
         self.delivery = self._deliver()
         self.register_outputs({"url": self.delivery.url})
 
@@ -152,16 +152,20 @@ class EcsTopology(pulumi.ComponentResource):
         front = load_balancer(self._front.arn_suffix, self._front.target_group_suffix)
         return ServiceAlarms(self._name, front, self._base.alerts, self._cfg.monitoring, opts=self._child)
 
-    def _watch(self) -> None:
+    def _watch(self, alarms: ServiceAlarms) -> None:
         cfg, service, front = self._cfg, self._service, self._front
         copies = ecs_copies(self._cluster.cluster, service.service, cfg.service.replicas.max) if service else None
         seen = watched(
             cfg,
             load_balancer(front.arn_suffix, front.target_group_suffix),
+            url=self._url(),
+            secrets=self._base.vault.arns,
+            log_group=self._logs.name,
             copies=copies,
             certificate_arn=self._certificate,
         )
-        Observability(self._name, cfg, self._base, seen, opts=self._child)
+        made = Observability(self._name, cfg, self._base, seen, alarms.arns, opts=self._child)
+        self._dashboard_url = made.dashboard_url
 
     def _workload(self, alarms: ServiceAlarms) -> EcsService:
         cfg, base = self._cfg, self._base
@@ -184,9 +188,13 @@ class EcsTopology(pulumi.ComponentResource):
         )
         return EcsService(self._name, base.site, args, opts=self._child)
 
+    def _url(self) -> pulumi.Input[str]:
+        domain = self._cfg.domain
+        return f"https://{domain.name}" if domain else pulumi.Output.concat("http://", self._front.dns_name)
+
     def _deliver(self) -> Delivery:
         cfg, base, service = self._cfg, self._base, self._service
-        url = f"https://{cfg.domain.name}" if cfg.domain else pulumi.Output.concat("http://", self._front.dns_name)
+        url = self._url()
         return Delivery(
             url=url,
             health_url=pulumi.Output.concat(url, "/health"),
@@ -194,6 +202,7 @@ class EcsTopology(pulumi.ComponentResource):
             region=cfg.region,
             release=Release(image=cfg.service.image, revision=service.revision if service else None),
             logs=Logs(kind="cloudwatch", group=self._logs.name),
+            dashboard_url=self._dashboard_url,
             registry=base.registry.url,
             secrets=base.vault.arns,
             topics={"critical": base.alerts.pager, "warning": base.alerts.notices},

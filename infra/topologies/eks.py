@@ -173,11 +173,20 @@ class EksTopology(pulumi.ComponentResource):
         cfg, base = self._cfg, self._base
         front = service_alone(f"rag-platform/{cfg.stack}")
         certificate = self._public.certificate_arn if self._public else None
-        ServiceAlarms(self._name, front, base.alerts, cfg.monitoring, opts=self._child)
+        alarms = ServiceAlarms(self._name, front, base.alerts, cfg.monitoring, opts=self._child)
         most, cluster = cfg.service.replicas.max, self._platform.cluster.cluster
         copies = kube_copies(cluster, f"rag-{cfg.stack}", self._service.deployment, most) if self._service else None
-        seen = watched(cfg, front, copies=copies, certificate_arn=certificate)
-        Observability(self._name, cfg, base, seen, opts=self._child)
+        seen = watched(
+            cfg,
+            front,
+            url=self._url(),
+            secrets=base.vault.arns,
+            log_group=self._logs.name,
+            copies=copies,
+            certificate_arn=certificate,
+        )
+        made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
+        self._dashboard_url = made.dashboard_url
 
     def _save_stores(self) -> None:
         """Copies of the self-hosted stores, each night."""
@@ -237,6 +246,7 @@ class EksTopology(pulumi.ComponentResource):
             region=cfg.region,
             release=Release(image=cfg.service.image, revision=service.revision if service else None),
             logs=Logs(kind="cloudwatch", group=self._logs.name),
+            dashboard_url=self._dashboard_url,
             registry=base.registry.url,
             secrets=base.vault.arns,
             topics={"critical": base.alerts.pager, "warning": base.alerts.notices},

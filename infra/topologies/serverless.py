@@ -75,6 +75,7 @@ class ServerlessTopology(pulumi.ComponentResource):
         self._api: RestApi | None = None
         self._rollout: GradualRollout | None = None
         self._release: str | None = None
+        self._dashboard_url: pulumi.Output[str] | None = None
         if cfg.has_workload:
             self._workload()
         self.delivery = self._deliver()
@@ -95,8 +96,16 @@ class ServerlessTopology(pulumi.ComponentResource):
         )
         alarms = FunctionAlarms(self._name, args, opts=self._child)
         certificate = self._public.certificate_arn if self._public else None
-        seen = watched(cfg, rest_api(api.name, STAGE), certificate_arn=certificate)
-        Observability(self._name, cfg, base, seen, opts=self._child)
+        seen = watched(
+            cfg,
+            rest_api(api.name, STAGE),
+            url=api.url,
+            secrets=base.vault.arns,
+            log_group=self._logs.name,
+            certificate_arn=certificate,
+        )
+        made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
+        self._dashboard_url = made.dashboard_url
         if cfg.lambda_.rollout != "all-at-once":
             pulumi.log.warn(
                 f"lambda.rollout {cfg.lambda_.rollout}: a new version gets no request before "
@@ -220,6 +229,7 @@ class ServerlessTopology(pulumi.ComponentResource):
             region=cfg.region,
             release=Release(image=self._release, revision=function.revision if function else None),
             logs=Logs(kind="cloudwatch", group=self._logs.name),
+            dashboard_url=self._dashboard_url,
             registry=base.registry.url,
             secrets=base.vault.arns,
             topics={"critical": base.alerts.pager, "warning": base.alerts.notices},

@@ -27,6 +27,13 @@ DROPPED = (
     "InvalidPermission.NotFound",
     "InvalidAttachment.NotFound",
 )
+# resources, as URN globs, that the cloud at hand does not serve: logs:PutQueryDefinition, ce:CreateAnomaly*
+UNSERVED_TYPES = (
+    "aws:cloudwatch/queryDefinition:QueryDefinition",
+    "aws:costexplorer/anomalyMonitor:AnomalyMonitor",
+    "aws:costexplorer/anomalySubscription:AnomalySubscription",
+)
+NOT_SERVED = tuple(f"**{kind}**" for kind in UNSERVED_TYPES)
 Step = tuple[str, str, str]
 
 
@@ -61,7 +68,7 @@ class Stack:
     name: str
     folder: Path
     log: list[str] = field(default_factory=list)
-    excluded: tuple[str, ...] = ()  # resources, as URN globs, that the cloud at hand does not serve
+    excluded: tuple[str, ...] = NOT_SERVED
 
     @property
     def file(self) -> Path:

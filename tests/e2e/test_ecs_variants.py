@@ -27,7 +27,7 @@ def before() -> set[tuple[str, str]]:
 def stack(tmp_path_factory: pytest.TempPathFactory, before: set[tuple[str, str]]) -> Iterator[Stack]:
     made = Stack("dev-variants", tmp_path_factory.mktemp("variants"))
     if os.environ.get("CLOUDLAB"):
-        made.excluded = ("**aws:dlm/lifecyclePolicy:LifecyclePolicy**",)  # the emulator has no such service
+        made.excluded += ("**aws:dlm/lifecyclePolicy:LifecyclePolicy**",)  # the emulator has no such service
     made.create("dev")
     made.set("secrets.openaiApiKey", "planted-openaiApiKey", secret=True)
     made.set("service.image", DIGEST)

@@ -22,6 +22,7 @@ WATCHING = {
     "aws:lambda/function:Function",
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
     "aws:lambda/permission:Permission",
+    "rag-platform:component:CostRate",
     "rag-platform:component:Healing",
     "rag-platform:component:OwnFunction",
 }

@@ -18,7 +18,7 @@ from infra.components.observability.alarms import deployment_alarms, standing_al
 from infra.components.observability.metrics import SERVICE, VARIANT, own
 from infra.components.observability.watched import Copies, Watched, load_balancer, rest_api, service_alone
 from infra.config.edge_cloud import EdgeAlarms
-from infra.config.workload import Monitoring
+from infra.config.workload import Budget, Monitoring
 from opsctl.endpoint import names
 from service.telemetry import emf
 from tests.infra import test_edge_cloud, test_eks_resources, test_lambda_resources
@@ -33,6 +33,11 @@ AWS = yaml.safe_load((ROOT / "tests" / "data" / "aws_metrics.yaml").read_text())
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 CONFIG = Monitoring()
 Named = tuple[str, frozenset[str], str]  # namespace, names of the dimensions, name
+# what the stack's own functions write: tests/unit/opsctl/functions reads each of them off a run
+FUNCTIONS = {
+    ("service", frozenset({"Service"}), name)
+    for name in ("available", "canary_latency_ms", "hourly_cost_usd", "unpriced_resources")
+}
 # what an edge pushes by itself, besides what the service writes
 EDGE = {
     ("service", frozenset({"Service", "Host"}), "heartbeat"),
@@ -53,6 +58,7 @@ def everything(**more: Any) -> Watched:
         "copies": Copies(running=own(space, "processes"), wanted=own(space, "processes"), most=4),
         "endpoint": "twin",
         "asks_openai": True,
+        "url": "https://api.example.com",
         "certificate_arn": "arn:aws:acm:eu-north-1:111122223333:certificate/c",
     }
     return Watched(**known | more)
@@ -61,7 +67,11 @@ def everything(**more: Any) -> Watched:
 def alarms(watched: Watched | None = None) -> tuple[Alarm | Composite, ...]:
     watched = watched or everything()
     guide = deployment_alarms(watched.front, CONFIG)
-    return (*guide, *standing_alarms(watched, CONFIG), *edge_alarms(watched.namespace, ["local"], EdgeAlarms()))
+    return (
+        *guide,
+        *standing_alarms(watched, CONFIG, Budget()),
+        *edge_alarms(watched.namespace, ["local"], EdgeAlarms()),
+    )
 
 
 def of_function() -> list[Alarm]:
@@ -81,7 +91,7 @@ def known() -> set[Named]:
         for group in page["groups"]
         for name in group["names"]
     }
-    return own_ones | published | EDGE
+    return own_ones | published | EDGE | FUNCTIONS
 
 
 def referred(alarm: offline.Declared) -> Iterator[Named]:
@@ -115,6 +125,47 @@ def test_a_service_that_no_longer_emits_a_metric_fails_the_test_above(programs: 
     assert found - {named for named in known() if named[2] != "refused"} == {
         ("service", frozenset({"Service"}), "refused")
     }
+
+
+def shown(program: offline.Program) -> set[Named]:
+    """What the widgets of a dashboard refer to."""
+    found: set[Named] = set()
+    page = json.loads(program.one("dashboard:Dashboard").inputs["dashboardBody"])
+    for widget in page["widgets"]:
+        for line in widget["properties"].get("metrics", ()):
+            if isinstance(line[0], str):
+                space, name, *dimensions, _ = line
+                space = "service" if space.startswith("rag-platform/") else space
+                found.add((space, frozenset(dimensions[::2]), name))
+    return found
+
+
+def test_no_widget_refers_to_a_metric_that_nothing_emits(programs: dict[str, offline.Program]) -> None:
+    for topology in ("prod", "lambda", "eks"):
+        assert len(shown(programs[topology])) > 30
+        assert shown(programs[topology]) - known() == set(), topology
+
+
+def test_all_that_the_service_emits_is_shown(programs: dict[str, offline.Program]) -> None:
+    whole = {named for named in known() if named[:2] == ("service", frozenset({"Service"}))} - EDGE
+    assert {name for _, _, name in whole - shown(programs["prod"])} == {"unpriced_queries"}
+
+
+def test_widgets_do_not_overlap_and_their_math_has_its_metrics(programs: dict[str, offline.Program]) -> None:
+    page = json.loads(programs["prod"].one("dashboard:Dashboard").inputs["dashboardBody"])
+    places = {(x, y) for w in page["widgets"] for x in range(w["x"], w["x"] + w["width"]) for y in rows_of(w)}
+    assert len(places) == sum(w["width"] * w["height"] for w in page["widgets"])
+    assert all(w["x"] + w["width"] <= 24 for w in page["widgets"])
+    for widget in page["widgets"]:
+        options = [line[-1] for line in widget["properties"].get("metrics", ())]
+        ids = [option["id"] for option in options if "id" in option]
+        assert len(ids) == len(set(ids))
+        for expression in (option["expression"] for option in options if "expression" in option):
+            assert set(re.findall(r"\bs\d+\w+", expression)) <= set(ids)
+
+
+def rows_of(widget: dict[str, Any]) -> range:
+    return range(widget["y"], widget["y"] + widget["height"])
 
 
 def test_the_endpoints_dimensions_are_the_ones_that_opsctl_deploys_with() -> None:
@@ -164,7 +215,7 @@ def test_the_guides_latency_is_in_the_unit_of_each_platform(front: Any, threshol
 
 
 def test_the_first_phase_of_a_stack_has_the_deployments_alarms_alone() -> None:
-    assert standing_alarms(everything(serves=False), CONFIG) == ()
+    assert standing_alarms(everything(serves=False), CONFIG, Budget()) == ()
 
 
 def test_an_endpoint_that_scales_to_zero_is_never_called_idle() -> None:
@@ -200,6 +251,6 @@ def test_a_link_to_the_runbook_can_be_a_page_of_your_own() -> None:
 def test_the_price_of_the_services_metrics_counts_what_it_emits() -> None:
     """Three routes that are asked and five dependencies; `opsctl/cost/usage` says so in words."""
     names = {tuple(each["dimensions"]): len(each["names"]) for each in EMITTED}
-    counted = names["Service",] + 3 * names["Service", "Route"] + 5 * names["Service", "Dependency"]
+    counted = len(FUNCTIONS) + names["Service",] + 3 * names["Service", "Route"] + 5 * names["Service", "Dependency"]
     figures = yaml.safe_load((ROOT / "opsctl" / "cost" / "usage" / "expected.yaml").read_text())["figures"]
     assert int(figures["service_metrics"]["value"]) == counted

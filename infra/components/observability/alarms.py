@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from infra.components.observability.alarm import Alarm, Composite
+from infra.components.observability.alarm import Alarm, Composite, Severity
 from infra.components.observability.metrics import DAY_S, HOUR_S, MINUTE_S, Math, Metric, dependency, own
 from infra.components.observability.metrics import endpoint as invoked
 from infra.components.observability.metrics import endpoint_host as hosted
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.components.observability.watched import Front, Watched
-    from infra.config.workload import Monitoring
+    from infra.config.workload import Budget, Monitoring
 
 FEW = 2  # failures in a minute: a single one is no rate
 HALF = 50  # percent of the calls to a generator
@@ -67,7 +67,7 @@ def _error_rate(front: Front) -> Math:
     return Math(f"IF(({failed})>={FEW},100*({failed})/({all_of_them}),0)", of, "5xx in percent")
 
 
-def standing_alarms(watched: Watched, config: Monitoring) -> tuple[Alarm | Composite, ...]:
+def standing_alarms(watched: Watched, config: Monitoring, budget: Budget) -> tuple[Alarm | Composite, ...]:
     """All others; none of them before there is a service."""
     if not watched.serves:
         return ()
@@ -77,6 +77,9 @@ def standing_alarms(watched: Watched, config: Monitoring) -> tuple[Alarm | Compo
         *_generator(watched),
         *_endpoint(watched, config),
         *_certificate(watched, config),
+        *_promise(watched, config),
+        *_outside(watched, config),
+        _money(watched, budget),
     )
 
 
@@ -243,4 +246,95 @@ def _certificate(watched: Watched, config: Monitoring) -> Iterator[Alarm]:
         periods=1,
         datapoints=1,
         missing="ignore",
+    )
+
+
+# Google's SRE workbook, chapter 5: a page where 2 % of a month's error budget would be gone in an hour, a notice where
+# 5 % would in six; the short window ends the alarm soon after the trouble does
+BURNS: tuple[tuple[str, Severity, float, int, int], ...] = (
+    ("fast", "pager", 14.4, HOUR_S, FIVE_MINUTES_S),
+    ("slow", "notices", 6.0, 6 * HOUR_S, 2 * QUARTER_S),
+)
+
+
+def _promise(watched: Watched, config: Monitoring) -> Iterator[Alarm | Composite]:
+    """Service level objectives: availability as burn rates over two windows each, latency as a share of answers."""
+    budget = 100 - config.slo_availability_percent
+    for pace, severity, rate, *windows in BURNS:
+        names = tuple(f"burn-{pace}-{length}" for length in ("long", "short"))
+        for name, window in zip(names, windows, strict=True):
+            yield Alarm(
+                name=name,
+                entry=f"burn-{pace}",
+                severity="part",
+                says=f"Errors use up the error budget {rate:g} times as fast as it lasts, over {window // 60} minutes",
+                of=_failed(watched.front, window),
+                threshold=round(rate * budget, 4),
+                periods=1,
+                datapoints=1,
+            )
+        yield Composite(
+            name=f"burn-{pace}",
+            severity=severity,
+            says=f"At this pace the month's error budget of {budget:.4g} % is gone in {30 / rate:.2g} days",
+            parts=names,
+            when="all",
+        )
+    within = f"PR(:{config.p95_seconds * 1000:g})"
+    yield Alarm(
+        name="slow-answers",
+        severity="notices",
+        says=f"Fewer than {config.slo_latency_percent} % of an hour's answers came within {config.p95_seconds:g} s",
+        of=own(watched.namespace, "total_latency_ms", within, HOUR_S),
+        threshold=config.slo_latency_percent,
+        comparison="<",
+        periods=1,
+        datapoints=1,
+    )
+
+
+def _failed(front: Front, period_s: int) -> Math:
+    rate = _error_rate(front)
+    return replace(rate, of={name: replace(metric, period_s=period_s) for name, metric in rate.of.items()})
+
+
+def _outside(watched: Watched, config: Monitoring) -> Iterator[Alarm]:
+    if watched.url is None or not config.canary_minutes:
+        return
+    period = config.canary_minutes * MINUTE_S
+    available = own(watched.namespace, "available", "Minimum", period)
+    if watched.copies is None:
+        seen: Metric | Math = available
+    else:  # where nobody should be there, nobody is missed
+        wanted = replace(watched.copies.wanted, stat="Maximum", period_s=period)
+        seen = Math("IF(FILL(wanted,1)>0,available,1)", {"available": available, "wanted": wanted}, "available")
+    yield Alarm(
+        name="unavailable",
+        severity="pager",
+        says="Asked from outside, the service does not answer as it should",
+        of=seen,
+        threshold=1,
+        comparison="<",
+    )
+    yield Alarm(
+        name="canary-silent",
+        severity="notices",
+        says="The canary has measured nothing for half an hour",
+        of=own(watched.namespace, "available", "SampleCount", 2 * QUARTER_S),
+        threshold=1,
+        comparison="<",
+        periods=1,
+        datapoints=1,
+        missing="breaching",
+    )
+
+
+def _money(watched: Watched, budget: Budget) -> Alarm:
+    limit = budget.most_per_hour_usd
+    return Alarm(
+        name="hourly-cost",
+        severity="notices",
+        says=f"What runs costs more than {limit:.2f} USD an hour",
+        of=own(watched.namespace, "hourly_cost_usd", "Maximum", QUARTER_S),
+        threshold=float(round(limit, 4)),
     )

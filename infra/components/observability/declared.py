@@ -10,7 +10,12 @@ import pulumi_aws as aws
 
 from infra.components.observability.alarm import COMPARISONS, Alarm, Composite, described
 from infra.components.observability.alarms import deployment_alarms, standing_alarms
+from infra.components.observability.cloudwatch_dashboard import body
 from infra.components.observability.metrics import Metric
+from infra.components.observability.queries import QUERIES
+from infra.components.observability.widgets import platform_widgets, service_widgets, stack_widgets
+from infra.components.own_functions.canary import Canary, CanaryArgs
+from infra.components.own_functions.cost_rate import CostRate, CostRateArgs
 from infra.components.own_functions.healing import Healing, HealingArgs
 
 if TYPE_CHECKING:
@@ -41,6 +46,7 @@ class ServiceAlarms(pulumi.ComponentResource):
     """5xx share, p95 latency, unhealthy copies. `names` are the ones that roll a deployment back."""
 
     names: list[pulumi.Output[str]]
+    arns: list[pulumi.Output[str]]
 
     def __init__(
         self, name: str, front: Front, alerts: Alerts, config: Monitoring, opts: pulumi.ResourceOptions | None = None
@@ -48,6 +54,7 @@ class ServiceAlarms(pulumi.ComponentResource):
         super().__init__("rag-platform:component:ServiceAlarms", name, None, opts)
         made = declare(name, deployment_alarms(front, config), Told(alerts, config.runbook_url), self)
         self.names = [alarm.name for alarm in made.values()]
+        self.arns = [alarm.arn for alarm in made.values()]
         self.register_outputs({"names": self.names})
 
 
@@ -69,11 +76,15 @@ class Observability(pulumi.ComponentResource):
         cfg: StackConfig,
         base: Surroundings,
         watched: Watched,
+        before: Sequence[pulumi.Output[str]] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("rag-platform:component:Observability", name, None, opts)
         config, child = cfg.monitoring, pulumi.ResourceOptions(parent=self)
-        declare(name, standing_alarms(watched, config), Told(base.alerts, config.runbook_url), self)
+        made = declare(name, standing_alarms(watched, config, cfg.budget), Told(base.alerts, config.runbook_url), self)
+        self.dashboard_url = self._dashboard(name, cfg, watched, [*before, *(alarm.arn for alarm in made.values())])
+        if watched.serves:
+            self._functions(name, cfg, base, watched)
         if watched.serves and watched.endpoint and base.model is not None and config.self_healing:
             args = HealingArgs(
                 endpoint=watched.endpoint,
@@ -84,7 +95,50 @@ class Observability(pulumi.ComponentResource):
                 log_days=config.log_retention_days,
             )
             Healing(name, base.site, args, opts=child)
-        self.register_outputs({})
+        self.register_outputs({"dashboardUrl": self.dashboard_url})
+
+    def _functions(self, name: str, cfg: StackConfig, base: Surroundings, watched: Watched) -> None:
+        """The canary, where callers from outside may ask, and the price of the hour."""
+        config, child = cfg.monitoring, pulumi.ResourceOptions(parent=self)
+        days = config.log_retention_days
+        rate = CostRateArgs(namespace=watched.namespace, endpoint=watched.endpoint, key_arn=base.key_arn, log_days=days)
+        CostRate(name, base.site, rate, opts=child)
+        if watched.url is not None and config.canary_minutes:
+            asks = CanaryArgs(
+                url=watched.url,
+                watched=watched,
+                minutes=config.canary_minutes,
+                key_arn=base.key_arn,
+                log_days=days,
+            )
+            Canary(name, base.site, asks, opts=child)
+
+    def _dashboard(
+        self, name: str, cfg: StackConfig, watched: Watched, alarms: Sequence[pulumi.Output[str]]
+    ) -> pulumi.Output[str]:
+        """One page for the stack, and the questions that are asked of its log again and again."""
+        child = pulumi.ResourceOptions(parent=self)
+        config = cfg.monitoring
+        shown = (
+            *service_widgets(watched.namespace, config.p95_seconds, config.error_rate_percent),
+            *stack_widgets(watched, config, cfg.budget),
+            *platform_widgets(watched),
+        )
+        page = body(shown, str(cfg.region), alarms=alarms, log_group=watched.log_group)
+        made = aws.cloudwatch.Dashboard(
+            f"{name}-dashboard", dashboard_name=name, dashboard_body=pulumi.Output.json_dumps(page), opts=child
+        )
+        if watched.log_group is not None:
+            for question, query in QUERIES.items():
+                aws.cloudwatch.QueryDefinition(
+                    f"{name}-{question}",
+                    name=f"{name}/{question}",
+                    log_group_names=[watched.log_group],
+                    query_string=query,
+                    opts=child,
+                )
+        home = f"https://{cfg.region}.console.aws.amazon.com/cloudwatch/home?region={cfg.region}"
+        return pulumi.Output.concat(home, "#dashboards/dashboard/", made.dashboard_name)
 
 
 def declare(
@@ -132,7 +186,7 @@ def _told(alarm: Alarm | Composite, told: Told) -> dict[str, Any]:
 def _source(alarm: Alarm) -> dict[str, Any]:
     of = alarm.of
     if isinstance(of, Metric):
-        percentile = of.stat.startswith("p")
+        percentile = of.stat not in {"Sum", "Average", "Minimum", "Maximum", "SampleCount"}
         return {
             "namespace": of.namespace,
             "metric_name": of.name,

@@ -44,6 +44,7 @@ Own = Literal[
     "total_latency_ms",
     "unpriced_queries",
 ]
+OfFunctions = Literal["available", "canary_latency_ms", "hourly_cost_usd", "unpriced_resources"]
 OfDependency = Literal["dependency_calls", "dependency_failures", "dependency_limited"]
 
 
@@ -76,8 +77,8 @@ class Math:
     label: str
 
 
-def own(namespace: str, name: Own, stat: str = "Sum", period_s: int = MINUTE_S) -> Metric:
-    """A metric of the service, over all its routes."""
+def own(namespace: str, name: Own | OfFunctions, stat: str = "Sum", period_s: int = MINUTE_S) -> Metric:
+    """A metric of the service, over all its routes; or one that the stack's own functions write beside it."""
     return Metric(namespace, name, {"Service": SERVICE}, stat, period_s)
 
 

@@ -10,7 +10,11 @@ import pulumi
 from infra.components.observability.metrics import MINUTE_S, Metric, own
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.config import StackConfig
+
+GENERATED_KEY = "apiKey-default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +75,12 @@ def service_alone(namespace: str) -> Front:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """How many copies of the service run, and should; `most` is where scaling ends."""
+    """How many copies of the service run, and should; `most` is where scaling ends, `load` how busy they are."""
 
     running: Metric
     wanted: Metric
     most: int
+    load: tuple[tuple[str, Metric], ...] = ()
 
 
 def ecs_copies(cluster: pulumi.Input[str], service: pulumi.Input[str], most: int) -> Copies:
@@ -86,6 +91,10 @@ def ecs_copies(cluster: pulumi.Input[str], service: pulumi.Input[str], most: int
         running=Metric(space, "RunningTaskCount", of, "Average", MINUTE_S),
         wanted=Metric(space, "DesiredTaskCount", of, "Average", MINUTE_S),
         most=most,
+        load=(
+            ("CPU, percent", Metric("AWS/ECS", "CPUUtilization", of, "Average")),
+            ("Memory, percent", Metric("AWS/ECS", "MemoryUtilization", of, "Average")),
+        ),
     )
 
 
@@ -114,6 +123,10 @@ class Watched:
         component: the inference component of an endpoint that scales to zero.
         asks_openai: for the query model or for answers.
         certificate_arn: of the public name.
+        url: where callers ask; None where nobody outside may.
+        key_secret: ARN of the secret with a key of the stack's own.
+        open_to_all: callers need no key.
+        log_group: where the service's lines go.
     """
 
     namespace: str
@@ -125,10 +138,21 @@ class Watched:
     component: str | None = None
     asks_openai: bool = False
     certificate_arn: pulumi.Input[str] | None = None
+    url: pulumi.Input[str] | None = None
+    key_secret: pulumi.Input[str] | None = None
+    open_to_all: bool = False
+    log_group: pulumi.Input[str] | None = None
 
 
 def watched(
-    cfg: StackConfig, front: Front, *, copies: Copies | None = None, certificate_arn: pulumi.Input[str] | None = None
+    cfg: StackConfig,
+    front: Front,
+    *,
+    url: pulumi.Input[str] | None,
+    secrets: Mapping[str, pulumi.Input[str]],
+    log_group: pulumi.Input[str] | None,
+    copies: Copies | None = None,
+    certificate_arn: pulumi.Input[str] | None = None,
 ) -> Watched:
     """What the config says of a stack, with what only its topology knows."""
     asked = cfg.generation
@@ -143,4 +167,8 @@ def watched(
         component=asked.component if endpoint and asked.scaling.min == 0 else None,
         asks_openai="openai" in {asked.provider, cfg.query_model.provider},
         certificate_arn=certificate_arn,
+        url=url if cfg.access.public_ingress else None,
+        key_secret=secrets.get(GENERATED_KEY),
+        open_to_all=cfg.access.auth == "none",
+        log_group=log_group,
     )

@@ -32,6 +32,7 @@ class OwnFunctionArgs:
         key_arn: encrypts its environment and log.
         log_days: how long its log is kept.
         failed: topic that hears of an invocation that failed; None tells nobody.
+        layers: ARNs of what is compiled for Lambda.
     """
 
     source: str
@@ -43,6 +44,7 @@ class OwnFunctionArgs:
     timeout_s: int
     memory_mib: int = 256
     failed: pulumi.Input[str] | None = None
+    layers: Sequence[str] = ()
     after: Sequence[pulumi.Resource] = field(default_factory=tuple)
 
 
@@ -74,6 +76,7 @@ class OwnFunction(pulumi.ComponentResource):
             handler=f"opsctl.functions.{args.source}.handler.handler",
             code=pulumi.AssetArchive(code),  # type: ignore[arg-type]
             architectures=["arm64"],
+            layers=list(args.layers) or None,
             timeout=args.timeout_s,
             memory_size=args.memory_mib,
             environment={"variables": dict(args.environment)},

@@ -17,6 +17,7 @@ PRICED: dict[str, Pricer] = {
     "aws:apigateway/restApi:RestApi": serverless.rest_api,
     "aws:autoscaling/group:Group": compute.instance_group,
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": monitoring.composite,
+    "aws:cloudwatch/dashboard:Dashboard": monitoring.dashboard,
     "aws:cloudwatch/eventRule:EventRule": monitoring.events,
     "aws:cloudwatch/logGroup:LogGroup": storage.log_group,
     "aws:cloudwatch/metricAlarm:MetricAlarm": monitoring.alarm,
@@ -64,6 +65,9 @@ FREE = frozenset(
         "aws:codedeploy/application:Application",  # free for Lambda
         "aws:codedeploy/deploymentGroup:DeploymentGroup",
         "aws:cloudwatch/eventTarget:EventTarget",
+        "aws:cloudwatch/queryDefinition:QueryDefinition",  # a query is paid by what it reads
+        "aws:costexplorer/anomalyMonitor:AnomalyMonitor",
+        "aws:costexplorer/anomalySubscription:AnomalySubscription",
         "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
         "aws:dlm/lifecyclePolicy:LifecyclePolicy",  # its snapshots are priced with their volume
         "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",

@@ -75,3 +75,16 @@ def events(rule: Declared, at: Situation) -> Iterator[Component]:
         unit="GB-second",
         assumption=at.usage.because("own_function_seconds"),
     )
+
+
+def dashboard(page: Declared, at: Situation) -> Iterator[Component]:
+    """A page, looked at or not."""
+    del at
+    yield Component(
+        resource=page.name,
+        part="monitoring",
+        name="dashboard",
+        price_key="cloudwatch.dashboard_month",
+        quantity=Decimal(1),
+        unit="dashboard-month",
+    )

@@ -32,12 +32,20 @@ NEW_TASK = {
 TARGET, POLICY, ACTION = (
     f"aws:appautoscaling/{kind}" for kind in ("target:Target", "policy:Policy", "scheduledAction:ScheduledAction")
 )
+# what says how many copies may run
+SHOWN = (
+    ("aws:cloudwatch/metricAlarm:MetricAlarm", "copies-at-most"),
+    ("aws:cloudwatch/dashboard:Dashboard", "dashboard"),
+)
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 # what a user sets -> the operations that this may cause
 EDITS: dict[str, tuple[dict[str, Any], set[Step]]] = {
     "image": ({"service.image": SECOND}, NEW_TASK),
     "size": ({"service.cpu": 2, "service.memoryGiB": 8}, NEW_TASK),
-    "replicas": ({"service.replicas.max": 5}, {("update", TARGET, "scaling"), ("update", ACTION, "up")}),
+    "replicas": (
+        {"service.replicas.max": 5},
+        {("update", TARGET, "scaling"), ("update", ACTION, "up"), *(("update", *each) for each in SHOWN)},
+    ),
     "scaling": ({"scaling.cpuPercent": 60}, {("update", POLICY, "cpu")}),
     "secret": (
         {"secrets.openaiApiKey": "planted-rotated"},

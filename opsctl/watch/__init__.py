@@ -1,0 +1,1 @@
+"""A live view of what a service says of itself on /metrics."""
