@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TOKEN = "kubernetes:"  # noqa: S105 - the start of a type token
 NOT_PLAIN = ("kubernetes:helm.sh/", "kubernetes:yaml", "kubernetes:kustomize")
 NOTE = "# Rendered from {source} by `make manifests`; change the stack file, not this one.\n"
+_FIRST = {name: place for place, name in enumerate(("apiVersion", "kind", "metadata", "name", "namespace"))}
 FOLDED = 10_000  # a value stays on its line
 
 
@@ -33,13 +34,16 @@ def manifests(resources: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[di
     """The objects among resources (type token, inputs) that can be handed to a cluster as they are."""
     for token, inputs in resources:
         if token.startswith(TOKEN) and not token.startswith(NOT_PLAIN) and inputs["kind"] != "Secret":
-            yield {key: _plain(value) for key, value in inputs.items() if key not in {"status", "__defaults"}}
+            yield _plain({key: value for key, value in inputs.items() if key not in {"status", "__defaults"}})
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - anything that YAML can say
-    """Whole numbers as such (the engine's protocol has floats only), and nothing twice in memory (YAML would refer)."""
+    """In one order, whole numbers as such, nothing twice in memory.
+
+    The engine's protocol keeps no order and has floats only; YAML would refer to what is there twice.
+    """
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: _plain(value[key]) for key in sorted(value, key=lambda key: (_FIRST.get(key, len(_FIRST)), key))}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

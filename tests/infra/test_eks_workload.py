@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra import offline
-from tests.infra.kube_cases import CERTIFICATE, FIREWALL, eks, workload
+from tests.infra.kube_cases import CERTIFICATE, FIREWALL, SIDECAR, eks, workload
 
 ALB = "alb.ingress.kubernetes.io/"
 
@@ -186,3 +186,17 @@ def test_the_namespace_has_room_for_an_update_and_no_more(prod: offline.Program)
     assert hard["services.loadbalancers"] == "0"
     (limits,) = prod.one("LimitRange").inputs["spec"]["limits"]
     assert limits["max"] == {"cpu": "2000m", "memory": "4Gi"}
+
+
+def test_llama_cpp_is_ready_before_the_service_starts_and_ends_after_it() -> None:
+    declared = workload(eks("prod", **SIDECAR))
+    (beside,) = pod(declared)["initContainers"]
+    own = service(declared)
+    assert beside["restartPolicy"] == "Always"  # a sidecar: it stays, and the next container waits for its start-up
+    assert beside["startupProbe"]["exec"]["command"][-1] == "http://127.0.0.1:8081/health"
+    assert "ports" not in beside
+    assert beside["securityContext"] == own["securityContext"]
+    assert dict(zip(beside["args"][::2], beside["args"][1::2], strict=True))["--model"] == "/models/small.gguf"
+    assert {each["name"] for each in pod(declared)["volumes"]} == {"scratch", "llama-scratch"}
+    hard = declared.one("ResourceQuota").inputs["spec"]["hard"]
+    assert hard["requests.memory"] == "88Gi"  # 22 pods of 2 and 2

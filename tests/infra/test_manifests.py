@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -43,6 +44,21 @@ def test_every_object_is_a_file_and_its_namespace_comes_first() -> None:
     assert all(name.count("/") == 0 for name in files)
     assert not any("&id" in text or ".0\n" in text.replace("mongo:8.0\n", "") for text in files.values())
     assert "status" not in objects[0]
+    assert all(list(each)[:3] == ["apiVersion", "kind", "metadata"] for each in objects)
+
+
+def test_the_same_stack_is_the_same_text_whatever_order_the_engine_kept() -> None:
+    def texts(*, turned: bool) -> dict[str, str]:
+        found = [(each.type, each.inputs) for each in workload(eks("prod")).resources]
+        return manifests.rendered([(kind, backwards(inputs) if turned else inputs) for kind, inputs in found], "x")
+
+    assert texts(turned=True) == texts(turned=False)
+
+
+def backwards(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(value)}
+    return [backwards(each) for each in value] if isinstance(value, list) else value
 
 
 def test_the_deployed_stacks_own_values_come_from_its_export(

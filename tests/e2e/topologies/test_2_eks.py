@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.e2e.census import census
 from tests.e2e.kube import Cluster, eventually, serves
 from tests.e2e.stack import Stack, Step
-from tests.e2e.topologies.conftest import REGION, edit
-from tests.infra.cloud_cases import DIGEST
+from tests.e2e.topologies.conftest import REGION, SAME, edit
+from tests.infra.cloud_cases import DIGEST, VENDORS
 
 TOPOLOGY = "eks"
 NAMESPACE = "rag-dev-eks"
@@ -128,3 +131,29 @@ def test_destroy_takes_the_front_door_before_the_cluster_and_leaves_nothing(
     assert kinds.index("Ingress") < kinds.index("Cluster") < kinds.index("Vpc")
     assert census(REGION) - before == set()
     assert not cluster.there(f"/api/v1/namespaces/{NAMESPACE}")
+
+
+@pytest.fixture
+def zone() -> Iterator[None]:
+    """The hosted zone that the user has."""
+    route53: Any = boto3.client("route53", region_name=REGION)
+    made = route53.create_hosted_zone(Name="example.com", CallerReference="eks")["HostedZone"]["Id"]
+    yield
+    route53.delete_hosted_zone(Id=made)
+
+
+@pytest.mark.usefixtures("zone")
+def test_prod_is_planned_from_its_own_file(tmp_path: Path) -> None:
+    prod = Stack("prod-eks", tmp_path)
+    prod.create("prod")
+    for name in VENDORS:
+        prod.set(f"secrets.{name}", f"planted-{name}", secret=True)
+    edit(prod, SAME)
+    prod.run("config", "set", "topology", TOPOLOGY)
+    steps = prod.plan().steps
+    assert {op for op, _, _ in steps} == {"create"}
+    kinds = [kind for _, kind, _ in steps]
+    assert {DEPLOYMENT[0], DOOR[0], SCALER[0], NODES[0], "aws:eks/cluster:Cluster", "aws:wafv2/webAcl:WebAcl"} <= set(
+        kinds
+    )
+    assert not [kind for kind in kinds if kind.startswith("aws:ecs/")]
