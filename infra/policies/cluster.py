@@ -124,7 +124,7 @@ RULES = (
     rule("eks-secrets-encrypted", secrets_are_encrypted, "set encryptionConfig", CLUSTER),
     rule("eks-control-plane-logged", control_plane_is_logged, "set all five enabledClusterLogTypes", CLUSTER),
     rule("eks-access-entries", access_is_by_entries, "set authenticationMode to API", CLUSTER),
-    rule("eks-no-aws-auth", no_aws_auth, "make an access entry: eks.admins", CONFIG_MAP),
+    rule("eks-no-aws-auth", no_aws_auth, "add an access entry: eks.admins", CONFIG_MAP),
     rule("eks-nodes-from-template", nodes_are_ours_to_shape, "set launchTemplate, no remoteAccess", NODES),
     rule("eks-nodes-one-by-one", nodes_change_one_by_one, "set updateConfig.maxUnavailable to 1", NODES),
     rule("eks-nodes-span-zones", nodes_span_zones, "give it a subnet of each zone", NODES),

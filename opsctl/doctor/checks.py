@@ -19,6 +19,10 @@ DISK_GIB = 3.0  # virtual environment 1.3, Go build of the engine 1.2, models an
 
 # The package of a program where it isn't the program's own name.
 PACKAGES = {
+    ("aws", "apt-get"): "awscli",
+    ("aws", "dnf"): "awscli2",
+    ("aws", "apk"): "aws-cli",
+    ("aws", "brew"): "awscli",
     ("redis-server", "dnf"): "redis",
     ("redis-server", "apk"): "redis",
     ("redis-server", "brew"): "redis",
@@ -134,6 +138,11 @@ def aws_credentials(machine: Machine) -> Finding:
     return Finding("aws credentials", where is not None, where or "absent", fix, required=False)
 
 
+def aws_cli(machine: Machine) -> Finding:
+    """The AWS CLI, for topology eks: Pulumi asks it for a token of the cluster at each use, and keeps none."""
+    return _program(machine, "aws", required=False)
+
+
 def redis(machine: Machine) -> Finding:
     """redis-server, for the tests of the cache."""
     return _program(machine, "redis-server", required=False)
@@ -150,6 +159,7 @@ CHECKS: tuple[Callable[[Machine], Finding], ...] = (
     ports,
     image_builder,
     aws_credentials,
+    aws_cli,
     redis,
 )
 

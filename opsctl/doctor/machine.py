@@ -85,7 +85,7 @@ def look(project: Project, listens: tuple[Listen, ...], problem: str | None, env
     )
 
 
-_PROGRAMS = ("pulumi", "pulumi-language-python", "go", "make", "redis-server", *IMAGE_BUILDERS)
+_PROGRAMS = ("pulumi", "pulumi-language-python", "go", "make", "redis-server", "aws", *IMAGE_BUILDERS)
 _VERSIONED = {"pulumi": ("version",), "go": ("version",)}
 
 

@@ -39,7 +39,7 @@ def require_room(host: str, items: Sequence[Item], unpacked_bytes: int, facts: F
     if needed > facts.free:
         raise EdgeError(
             f"edge host {host}: {needed // MIB} MiB are needed at {facts.base} and {facts.free // MIB} MiB are free; "
-            "make room there and run the command again"
+            "free some space there and run the command again"
         )
 
 

@@ -33,6 +33,7 @@ GOOD = Machine(
         "make": Tool("/bin/make"),
         "podman": Tool("/bin/podman"),
         "redis-server": Tool("/bin/redis-server"),
+        "aws": Tool("/bin/aws"),
     },
     ports=(8080, 8081, 9090),
     aws_credentials="AWS_PROFILE",
@@ -106,6 +107,7 @@ OPTIONAL: list[tuple[Callable[[Machine], Finding], Machine, str]] = [
     (checks.image_builder, without("podman"), "sudo apt-get install -y podman"),
     (checks.image_builder, replace(without("podman"), tools={"docker": Tool("/bin/docker")}), "systemctl start docker"),
     (checks.aws_credentials, replace(GOOD, aws_credentials=None), "aws configure"),
+    (checks.aws_cli, without("aws", installer="apt-get"), "sudo apt-get install -y awscli"),
     (checks.redis, without("redis-server", installer="brew"), "brew install redis"),
     (checks.go, without("go"), "https://go.dev/dl"),
 ]
