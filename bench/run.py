@@ -26,6 +26,7 @@ BENCHES = (
     "edge",
     "embed",
     "export",
+    "image_start",
     "ingest",
     "load",
     "memory",

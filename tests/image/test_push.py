@@ -44,7 +44,7 @@ def test_the_digest_that_is_written_is_the_registrys(
     manifest = json.loads(raw)
     # Lambda takes one manifest in this form, no list of them; and this form keeps HEALTHCHECK.
     assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
-    config = json.loads(registry.run("skopeo", "inspect", "--config", f"docker://{reference}"))["config"]
+    config = json.loads(registry.run("skopeo", "inspect", "--config", "--raw", f"docker://{reference}"))["config"]
     assert config["Healthcheck"]["Test"][:2] == ["CMD", "python"]
     assert config["Labels"] == dict(built.image.labels)
     there = tmp_path / "second"
