@@ -243,7 +243,8 @@ def test_a_disk_without_room_is_one_line_before_anything_is_copied(
     installer: EdgeInstallProvider, device: SshHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("infra.edge.hosts.copying.ROOM_BYTES", 2**60)
-    with pytest.raises(EdgeError, match=rf"edge host {device.word}: \d+ MiB are needed at .* MiB are free; free some space"):
+    why = rf"edge host {device.word}: \d+ MiB are needed at .* MiB are free; free some space"
+    with pytest.raises(EdgeError, match=why):
         install(installer, install_props(device.word, "bundle-1", home=".rag-platform/full"))
     assert not base(device).with_name("full").exists()
 
