@@ -254,3 +254,21 @@ def test_the_price_of_the_services_metrics_counts_what_it_emits() -> None:
     counted = len(FUNCTIONS) + names["Service",] + 3 * names["Service", "Route"] + 5 * names["Service", "Dependency"]
     figures = yaml.safe_load((ROOT / "opsctl" / "cost" / "usage" / "expected.yaml").read_text())["figures"]
     assert int(figures["service_metrics"]["value"]) == counted
+
+
+def test_a_line_of_the_service_reaches_cloudwatch_in_every_topology(programs: dict[str, offline.Program]) -> None:
+    """stdout -> the platform's own way -> the log group that metrics are made from."""
+    group = "/rag/prod/service"
+    (container,) = json.loads(programs["prod"].one("TaskDefinition").inputs["containerDefinitions"])
+    assert container["logConfiguration"]["logDriver"] == "awslogs"
+    assert container["logConfiguration"]["options"]["awslogs-group"] == programs["prod"].outputs["logs"]["group"]
+    assert {"name": "RAG_EMF_NAMESPACE", "value": "rag-platform/prod"} in container["environment"]
+    function = programs["lambda"].one("lambda/function:Function", "-function").inputs
+    assert function["loggingConfig"]["logGroup"] == programs["lambda"].one("LogGroup", "-service").inputs["name"]
+    assert function["environment"]["variables"]["RAG_EMF_NAMESPACE"] == "rag-platform/prod"
+    addons = {each.inputs["addonName"]: each.inputs for each in programs["eks"].of("eks/addon:Addon")}
+    assert group in json.dumps(addons["amazon-cloudwatch-observability"])
+    assert "rag-platform/prod" in json.dumps([each.inputs for each in programs["eks"].of("v1:ConfigMap")])
+    edge = json.loads(programs["hybrid"].one("rolePolicy:RolePolicy", "edge-policy").inputs["policy"])
+    (push,) = [each for each in edge["Statement"] if "cloudwatch:PutMetricData" in each["Action"]]
+    assert push["Condition"] == {"StringEquals": {"cloudwatch:namespace": "rag-platform/prod"}}
