@@ -62,8 +62,12 @@ def build(*, stack: str | None, form: Form, no_sbom: bool, **asked: Any) -> None
     """  # noqa: D301 - click reads \b
     settings, project = environment.load(), find_project()
     talk = talk_console(settings)
-    if asked["archive"] and asked["reranker"] is None:
-        asked["reranker"] = "none"  # 250 MiB unzipped have no room for one
+    if asked["archive"]:  # 250 MiB unzipped have no room for one
+        if asked["reranker"] not in {None, "none"}:
+            raise click.UsageError(
+                "--zip has no room for a reranker: leave --reranker out, and set retrieval.reranker: none"
+            )
+        asked["reranker"] = "none"
     if asked["reranker"] is None:
         asked["reranker"] = read_stack_config(project, stack).retrieval.reranker if stack else "none"
     asked["sbom"] = None if no_sbom or asked["archive"] else asked["sbom"]

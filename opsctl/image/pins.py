@@ -20,6 +20,7 @@ BASE = "docker.io/library/python:3.12-slim"
 ADAPTER = "public.ecr.aws/awsguru/aws-lambda-adapter:1.1.0"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 HUB_ID = re.compile(r"(?P<model>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 LIMIT_S = 30.0
 
 
@@ -105,12 +106,14 @@ def pin_reranker(given: str, file: str, sha256: str | None, hub: Hub) -> PinnedR
             f"reranker '{given}' is no hub id",
             next_step="give --reranker OWNER/NAME[@REVISION], or none to build without",
         )
-    model = words["model"]
+    model, revision = words["model"], words["revision"]
+    if sha256 and revision and COMMIT.fullmatch(revision):
+        return PinnedReranker(model, revision, file, sha256)  # nothing is left to ask
     with translated(model, hub):
         from huggingface_hub import HfApi  # noqa: PLC0415 - only a build with a reranker pays for it
 
         api = HfApi(endpoint=hub.url, token=hub.token or False)
-        info = api.model_info(model, revision=words["revision"], files_metadata=True, timeout=LIMIT_S)
+        info = api.model_info(model, revision=revision, files_metadata=True, timeout=LIMIT_S)
     found = {each.rfilename: each for each in info.siblings or []}
     if missing := [name for name in (file, "tokenizer.json") if name not in found]:
         raise NotUsable(

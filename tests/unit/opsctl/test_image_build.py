@@ -160,6 +160,24 @@ def test_the_archive_is_what_the_build_exports(opsctl: Run, checkout: Path) -> N
     assert {"--target", "zip"} <= set(asked(checkout, "build"))
 
 
+def test_an_archive_has_no_room_for_a_reranker(opsctl: Run, checkout: Path) -> None:
+    install(checkout, "buildah")
+    ended = opsctl("image", "build", "--offline", "--zip", "dist/lambda.zip", "--reranker", MODEL)
+    assert (ended.code, ended.out) == (2, "")
+    assert "retrieval.reranker: none" in ended.err
+
+
+def test_a_reranker_with_commit_and_checksum_needs_no_hub(
+    opsctl: Run, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(checkout, "buildah")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    pinned = ("--reranker", f"{MODEL}@{COMMIT}", "--reranker-sha256", "a" * 64)
+    ended = opsctl("image", "build", "--no-sbom", "--offline", *pinned, "-o", "json")
+    assert ended.code == 0, ended.err
+    assert ended.document["reranker"]["sha256"] == "a" * 64
+
+
 def test_the_components_are_listed_by_syft(opsctl: Run, checkout: Path) -> None:
     install(checkout, "buildah", "syft")
     assert opsctl("image", "build", "--offline").code == 0
