@@ -7,6 +7,7 @@ Units go to the cluster in waves, so that a corpus of any size passes through th
 from __future__ import annotations
 
 import pickle
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import islice
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from service.jobs.corpus import Document
     from service.jobs.work import Done, Recipe
 
-WAVE = 512  # units: 64 MiB of text
+WAVE = 1024  # units: 48 MiB of text
+KNOCK_S = 5.0
 LOCAL_STORE_BYTES = 512 * 1024**2  # of a Ray inside this process; its own default is a third of the memory
 
 
@@ -67,6 +69,8 @@ class Actor:
 
 def _connect(ray: Any, address: str | None, workers: int) -> None:  # noqa: ANN401 - an optional library
     quiet = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}
+    if address is not None:
+        _knock(address)
     local = {
         "num_cpus": workers + 1,
         "include_dashboard": False,
@@ -81,6 +85,19 @@ def _connect(ray: Any, address: str | None, workers: int) -> None:  # noqa: ANN4
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes where nothing listens."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():  # `auto`: Ray knows
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+    except OSError as exc:
+        raise StartupError(
+            f"Ray: no cluster answers at {address} ({exc.strerror or exc}); correct --ray-address"
+        ) from exc
 
 
 def _wave(ray: Any, wave: list[list[Document]], recipe: Recipe, workers: int) -> Iterator[Done]:  # noqa: ANN401

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from service.ports import Vectors
 
 LAYOUT = 1  # of payload and texts; another number makes every document be written again
-UNIT_CHARS = 128 * 1024  # some 200 chunks: two seconds of one core, and enough for batches of one length
+UNIT_CHARS = 48 * 1024  # some 90 chunks: two seconds of one core, and enough for batches of one length
 UNIT_DOCUMENTS = 256
 
 

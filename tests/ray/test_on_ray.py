@@ -46,5 +46,5 @@ def test_a_cluster_that_is_not_there_is_one_line(documents: Path, tmp_path: Path
     assert refused.returncode == 1
     said = [line for line in refused.stderr.splitlines() if line.startswith("ingest: ")]
     assert len(said) == 1
-    assert said[0].startswith("ingest: Ray: 127.0.0.1:1 did not start")
+    assert said[0].startswith("ingest: Ray: no cluster answers at 127.0.0.1:1 (Connection refused)")
     assert "Traceback" not in refused.stderr
