@@ -7,6 +7,7 @@ topology speak only while it is chosen: the blocks of the others may stay.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -175,6 +176,17 @@ def local_only_has_no_fallback(cfg: StackConfig) -> Found:
         )
 
 
+def stack_names_a_namespace(cfg: StackConfig) -> Found:
+    """On Kubernetes the stack's name is part of the namespace's and of the cluster's."""
+    if cfg.topology == "eks" and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", cfg.stack):
+        yield Mistake(
+            "stack",
+            cfg.stack,
+            "names a namespace of Kubernetes; legal: lower-case letters, digits and hyphens, at most 42",
+            "`pulumi stack rename <name>`",
+        )
+
+
 def networks_are_apart(cfg: StackConfig) -> Found:
     """Networks that must route to each other can't overlap."""
     vpc, pods = ipaddress.IPv4Network(cfg.network.cidr), ipaddress.IPv4Network(cfg.eks.service_cidr)
@@ -229,5 +241,6 @@ RULES: tuple[Rule, ...] = (
     _rule(function_rules.zip_has_no_reranker, "topology", "retrieval", "lambda"),
     _rule(function_rules.has_no_distribution, "topology", "cdn"),
     _rule(local_only_has_no_fallback, "hybrid"),
+    _rule(stack_names_a_namespace, "topology"),
     _rule(networks_are_apart, "network", "eks", "access"),
 )
