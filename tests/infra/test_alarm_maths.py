@@ -57,6 +57,8 @@ CASES: list[tuple[str, str, dict[str, Any], bool]] = [
     ("10 % fail for an hour", "burn-fast-long", {"requests": (1000,), "failed": (100,), "rejected": (None,)}, True),
     ("5 % fail for an hour", "burn-fast-long", {"requests": (1000,), "failed": (50,), "rejected": (None,)}, False),
     ("5 % fail for six hours", "burn-slow-long", {"requests": (6000,), "failed": (300,), "rejected": (None,)}, True),
+    ("a twentieth is too slow", "slow-answers", {"value": (10_001,)}, True),
+    ("an hour within the promise", "slow-answers", {"value": (9_000,)}, False),
     ("the guide's 50 USD an hour", "hourly-cost", {"value": (50, 50, 50)}, True),
     ("an hour of the production stack", "hourly-cost", {"value": (2.05, 2.05, 2.05)}, False),
 ]
