@@ -35,6 +35,7 @@ NOT_IN_AN_IMAGE = (
     "usr/share/man",
     "usr/share/locale",
 )
+KEPT_LAYERS = 400  # some ten builds; then layers are made anew once
 CRATE, CRATE_VERSION = "lambda_web_adapter", "1.0.0-rc1"
 
 
@@ -47,11 +48,19 @@ def main() -> int:
     caches.STORAGE_CONF.write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{storage}"\nrunroot = "{caches.HOME / "run"}"\n'
     )
+    _tidy()
     if not caches.has(caches.BASE):
         _make_base()
     if not caches.has(caches.ADAPTER):
         _make_adapter()
     return 0
+
+
+def _tidy() -> None:
+    """A build leaves a container for each stage that is only copied from, and layers that the next may use."""
+    caches.buildah("rm", "--all")
+    if len(caches.buildah("images", "--all", "--quiet").stdout.split()) > KEPT_LAYERS:
+        caches.buildah("rmi", "--prune")
 
 
 def _make_base() -> None:
