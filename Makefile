@@ -142,7 +142,7 @@ e2e-others: tools $(CHECKOV) ## end to end, the other stacks: `prod` with the sc
 
 .PHONY: e2e-topologies
 e2e-topologies: tools $(CHECKOV) $(KUBE_SCORE) ## end to end, the same stack file in every topology, on a real Kubernetes control plane; scans of its objects
-	@CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov KUBE_SCORE=$(CURDIR)/$(KUBE_SCORE) $(CLOUDLAB) --kube bash -c '. tools/activate.sh && pytest tests/e2e/topologies tests/scans -v --durations=8'
+	@EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov KUBE_SCORE=$(CURDIR)/$(KUBE_SCORE) $(CLOUDLAB) --kube bash -c '. tools/activate.sh && pytest tests/e2e/topologies tests/scans -v --durations=8'
 
 .PHONY: e2e-full
 e2e-full: tools ## every key of the stack config on the real engine, one by one, as a table; some 20 minutes
