@@ -37,6 +37,7 @@ def before() -> set[tuple[str, str]]:
 def stack(tmp_path_factory: pytest.TempPathFactory, zone: str, before: set[tuple[str, str]]) -> Iterator[Stack]:
     made = Stack("prod-e2e", tmp_path_factory.mktemp("prod"))
     made.create("prod")
+    made.set("monitoring.canaryMinutes", 0)  # the emulator knows no layer of another account (CreateFunction)
     for name in VENDORS:
         made.set(f"secrets.{name}", f"planted-{name}", secret=True)
     made.set("retrieval.url", "https://vectors.example.com:6333")
