@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import kube_config
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.exceptions import TimeoutError as LateError
@@ -50,11 +51,10 @@ def api(region: str | None, cluster: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _has_context(name: str) -> bool:
-    try:
-        contexts, _ = config.list_kube_config_contexts()
-    except ConfigException:  # there is no kubeconfig
-        return False
-    return any(each["name"] == name for each in contexts)
+    """Whether your kubeconfig has it, whichever context is the current one."""
+    found = kube_config.KubeConfigMerger(kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+    contexts = found.safe_get("contexts") if found is not None else None
+    return any(each.value["name"] == name for each in contexts or ())
 
 
 @contextmanager

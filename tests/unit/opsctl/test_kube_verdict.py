@@ -74,7 +74,7 @@ def cluster(service: PlayedService, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "clusters": [{"name": "near", "cluster": {"server": service.url}}],
         "users": [{"name": "me", "user": {"token": "planted-token"}}],
         "contexts": [{"name": "rag-dev", "context": {"cluster": "near", "user": "me"}}],
-        "current-context": "rag-dev",
+        "current-context": "another",
     }
     (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
