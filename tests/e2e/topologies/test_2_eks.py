@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +13,12 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
+from opsctl.deploy.running import settle
+from opsctl.deploy.verdict import judge
+from opsctl.stack import Delivery, Release
+from tests.e2e import scan
 from tests.e2e.census import census
 from tests.e2e.kube import Cluster, eventually, serves
 from tests.e2e.stack import Stack, Step
@@ -21,6 +28,7 @@ from tests.infra.cloud_cases import DIGEST, VENDORS
 TOPOLOGY = "eks"
 NAMESPACE = "rag-dev-eks"
 SECOND = DIGEST.replace("0" * 64, "2" * 64)
+OF_CLUSTER = ("aws_eks_", "aws_launch_template.")
 AT_ONCE = 2  # a preview mostly waits
 KUBE = "kubernetes:"
 DEPLOYMENT = (f"{KUBE}apps/v1:Deployment", "deployment")
@@ -72,6 +80,35 @@ def test_dev_comes_up_on_eks(stack: Stack, cluster: Cluster) -> None:
 
 def test_the_second_preview_is_empty(stack: Stack) -> None:
     assert short(stack.plan().steps) == set()
+
+
+def test_the_scan_of_the_cluster_finds_no_more_than_dev_loosens(stack: Stack, tmp_path: Path) -> None:
+    checkov, export_plan = os.environ.get("CHECKOV"), os.environ.get("EXPORT_PLAN")
+    if not checkov or not export_plan:
+        pytest.skip("`make e2e-topologies` sets CHECKOV and EXPORT_PLAN")
+    state, plan = tmp_path / "state.json", tmp_path / "plan.json"
+    stack.run("stack", "export", "--show-secrets", "--file", str(state))
+    with plan.open("w") as file:
+        subprocess.run([export_plan, str(state)], stdout=file, check=True)
+    of_cluster = {check for check, name in scan.findings(checkov, plan) if name.startswith(OF_CLUSTER)}
+    assert of_cluster == {"CKV_AWS_39"}  # the API server is open to one named network; in production to none
+
+
+def test_opsctl_tells_from_the_api_server_what_runs(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    delivery = Delivery.model_validate(stack.outputs())
+    assert delivery.cluster is not None
+    assert delivery.release is not None
+    kubeconfig["contexts"][0]["name"] = delivery.cluster.name  # a context that is called so leads to the cluster
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+    running, verdict = settle(delivery, delivery.release, limit_s=120, poll_s=0.5)
+    assert (verdict.status, running.images) == ("running", (DIGEST,))
+    assert running.ready_replicas == running.wanted_replicas
+    other = Release(image=SECOND, revision="another")
+    assert judge(other, running).status == "rolled back"
 
 
 def test_the_pods_are_those_that_the_stack_reports(stack: Stack, cluster: Cluster) -> None:
@@ -146,7 +183,6 @@ def zone() -> Iterator[None]:
 def test_prod_is_planned_from_its_own_file(tmp_path: Path) -> None:
     prod = Stack("prod-eks", tmp_path)
     prod.create("prod")
-    prod.set("monitoring.canaryMinutes", 0)  # the emulator knows no layer of another account (CreateFunction)
     for name in VENDORS:
         prod.set(f"secrets.{name}", f"planted-{name}", secret=True)
     edit(prod, SAME)
