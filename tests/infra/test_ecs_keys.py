@@ -21,6 +21,7 @@ OIDC = {"issuer": "https://id.example.com", "audience": "rag"}
 OPIK = {"monitoring": {"opik": True}, "secrets": {"opikApiKey": {"secure": "planted-opik"}}}
 PRICED = {"generation": {"usdPerMtok": {"input": 0.5, "output": 1}}}
 LLAMA = "registry.example.com/llama@sha256:"
+MIRROR = "registry.example.com/"
 SIDECAR = {
     "service": {"cpu": 4, "memoryGiB": 8},
     "generation": {"provider": "llamacpp", "model": "/models/small.gguf", "llamacpp": {"image": LLAMA + "2" * 64}},
@@ -86,6 +87,7 @@ EXAMPLES: dict[str, Any] = {
     "retrieval.reranker": "none",
     "retrieval.selfHosted.instanceType": {"retrieval": {"selfHosted": {"instanceType": "t3.large"}}},
     "retrieval.selfHosted.diskGiB": {"retrieval": {"selfHosted": {"diskGiB": 100}}},
+    "retrieval.selfHosted.image": {"retrieval": {"selfHosted": {"image": MIRROR + "qdrant@sha256:" + "5" * 64}}},
     "retrieval.selfHosted.instances": {"retrieval": {"selfHosted": {"instances": 2}}},
     "retrieval.selfHosted.replicas": {"retrieval": {"selfHosted": {"instances": 2, "replicas": 2}}},
     "retrieval.selfHosted.shards": {"retrieval": {"selfHosted": {"shards": 2}}},
@@ -93,12 +95,14 @@ EXAMPLES: dict[str, Any] = {
     "documents.database": "other",
     "documents.selfHosted.instanceType": {"documents": {"selfHosted": {"instanceType": "t3.large"}}},
     "documents.selfHosted.diskGiB": {"documents": {"selfHosted": {"diskGiB": 100}}},
+    "documents.selfHosted.image": {"documents": {"selfHosted": {"image": MIRROR + "mongo@sha256:" + "5" * 64}}},
     "cache.redis": "none",
     "cache.ttlSeconds": 60,
     "cache.nodeType": "cache.t4g.small",
     "cache.nodes": 1,
     "cache.selfHosted.instanceType": {"cache": {"selfHosted": {"instanceType": "t3.medium"}}},
     "cache.selfHosted.diskGiB": {"cache": {"selfHosted": {"diskGiB": 16}}},
+    "cache.selfHosted.image": {"cache": {"selfHosted": {"image": MIRROR + "redis@sha256:" + "5" * 64}}},
     "network.cidr": "10.40.0.0/16",
     "network.zones": 2,
     "network.nat": "single",
