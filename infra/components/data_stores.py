@@ -71,10 +71,12 @@ class Stores(Protocol):
     Attributes:
         running: those that the config wants self-hosted.
         secrets: their credentials for the vault, by name.
+        snapshots: the policy that saves their volumes each night, None where they are saved another way.
     """
 
     running: list[RunningStore]
     secrets: dict[str, pulumi.Input[str] | None]
+    snapshots: pulumi.Output[str] | None
 
     def address_of(self, kind: str) -> pulumi.Output[str] | None:
         """The `http://` address of a store, None where it isn't self-hosted."""
@@ -94,6 +96,7 @@ class DataStores(pulumi.ComponentResource):
 
     running: list[RunningStore]
     secrets: dict[str, pulumi.Input[str] | None]
+    snapshots: pulumi.Output[str] | None
 
     def __init__(
         self, name: str, site: Site, cfg: StackConfig, args: StoresArgs, opts: pulumi.ResourceOptions | None = None
@@ -108,8 +111,7 @@ class DataStores(pulumi.ComponentResource):
             self.running.append(self._single("mongo", cfg.documents.self_hosted))
         if cfg.cache.redis == "self-hosted":
             self.running.append(self._single("redis", cfg.cache.self_hosted))
-        if self.running:
-            self._snapshots()
+        self.snapshots = self._snapshots() if self.running else None
         self.secrets = {store_scripts.STORES[store.kind].credential: credential(store) for store in self.running}
         self.register_outputs({})
 
@@ -219,7 +221,7 @@ class DataStores(pulumi.ComponentResource):
         profile: pulumi.Output[str] = aws.iam.InstanceProfile(name, role=host.name, opts=self._child).name
         return profile
 
-    def _snapshots(self) -> None:
+    def _snapshots(self) -> pulumi.Output[str]:
         worker = role(
             f"{self._name}-snapshots",
             description="Makes and deletes snapshots of the data volumes",
@@ -235,7 +237,7 @@ class DataStores(pulumi.ComponentResource):
             ],
             parent=self,
         )
-        aws.dlm.LifecyclePolicy(
+        policy = aws.dlm.LifecyclePolicy(
             f"{self._name}-snapshots",
             description=f"Daily snapshots of the stack {self._site.stack}",
             execution_role_arn=worker.arn,
@@ -254,6 +256,8 @@ class DataStores(pulumi.ComponentResource):
             },
             opts=self._child,
         )
+        made: pulumi.Output[str] = policy.id
+        return made
 
 
 def credential(store: RunningStore) -> pulumi.Output[str]:

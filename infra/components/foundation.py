@@ -22,6 +22,7 @@ from infra.components.data_stores import DataStores, Stores, StoresArgs
 from infra.components.encryption import EncryptionKey
 from infra.components.model_access import ModelAccess, ModelAccessArgs, invoke_statements
 from infra.components.network import Network, NetworkArgs
+from infra.components.observability.metrics import snapshots
 from infra.components.registry import Registry
 from infra.components.switches import Switches
 from infra.components.vault import Vault
@@ -32,6 +33,7 @@ from infra.service_environment import Wiring, service_environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from infra.components.observability.metrics import Metric
     from infra.components.permissions import Statement
     from infra.config import StackConfig
     from infra.service_environment import ServiceEnvironment
@@ -196,6 +198,11 @@ class Foundation(pulumi.ComponentResource):
         if self.cache is not None:
             found.append(Neighbour("cache", self.cache.security_group_id, answers.PORT, "Service to cache"))
         return found
+
+    def saved_volumes(self) -> dict[str, Metric]:
+        """What says that the volumes of stores on instances were saved."""
+        policy = self.stores.snapshots if self.stores else None
+        return {} if policy is None else {"volumes": snapshots(policy)}
 
     def _on_instances(self) -> DataStores | None:
         if self._network is None:

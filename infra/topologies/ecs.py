@@ -163,6 +163,7 @@ class EcsTopology(pulumi.ComponentResource):
             log_group=self._logs.name,
             copies=copies,
             certificate_arn=self._certificate,
+            backups=self._base.saved_volumes(),
         )
         made = Observability(self._name, cfg, self._base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url

@@ -23,6 +23,7 @@ from infra.components.kube.network_policies import Near
 from infra.components.kube.stores import KubeStores, KubeStoresArgs
 from infra.components.load_balancer import ANYWHERE
 from infra.components.observability.declared import Observability, ServiceAlarms
+from infra.components.observability.metrics import saved
 from infra.components.observability.watched import kube_copies, service_alone, watched
 from infra.components.permissions import allow
 from infra.components.store_scripts import STORES
@@ -184,6 +185,7 @@ class EksTopology(pulumi.ComponentResource):
             log_group=self._logs.name,
             copies=copies,
             certificate_arn=certificate,
+            backups={kind: saved(front.requests.namespace, kind) for kind in backups.kinds(cfg)},
         )
         made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url

@@ -103,6 +103,7 @@ class ServerlessTopology(pulumi.ComponentResource):
             secrets=base.vault.arns,
             log_group=self._logs.name,
             certificate_arn=certificate,
+            backups=base.saved_volumes(),
         )
         made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url

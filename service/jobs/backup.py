@@ -1,6 +1,6 @@
 """Self-hosted data stores -> a bucket, and back.
 
-    python -m service.jobs.backup save mongo --to s3://BUCKET/PREFIX
+    python -m service.jobs.backup save mongo --to s3://BUCKET/PREFIX [--metrics NAMESPACE]
     python -m service.jobs.backup save qdrant --to s3://BUCKET/PREFIX [--node URL ...]
     python -m service.jobs.backup restore mongo --from s3://BUCKET/PREFIX/mongo/STAMP --replace
     python -m service.jobs.backup restore qdrant --from s3://BUCKET/PREFIX/qdrant/STAMP --replace [--node URL ...]
@@ -8,7 +8,8 @@
 MongoDB's files are those of mongodump (`mongorestore --gzip` reads them), Qdrant's are its own snapshots, one for each
 node and collection. A backup is a folder named for when it was made, its list of files written last; a folder without
 one is unfinished. Addresses and credentials come from the environment, as the service's do. Progress goes to stderr,
-the list to stdout. Exit code 1 and one line where it can't be done.
+the list to stdout; with --metrics, a finished backup is counted there as a line of CloudWatch's format. Exit code 1 and
+one line where it can't be done.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from service.jobs.backup_folder import (
     packed,
     unpacked,
 )
+from service.telemetry.emf import count_line
 from service.vault import fetch
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ def save(options: argparse.Namespace) -> Contents:
     made = Contents(store=options.store, source=source, created=now.isoformat(timespec="seconds"), files=files)
     folder.write(LIST, [made.model_dump_json(indent=2).encode()])
     sys.stderr.write(f"backup: {len(files)} files at {place}\n")
+    if options.metrics is not None:
+        sys.stderr.write(count_line(options.metrics, {"Store": options.store}, {"backups": 1}) + "\n")
     return made
 
 
@@ -205,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--node", action="append", default=[], help="of a Qdrant cluster; default QDRANT_CLOUD_URL"
         )
+        if what == "save":
+            command.add_argument("--metrics", metavar="NAMESPACE", help="count it in this namespace of CloudWatch")
         if what == "restore":
             command.add_argument("--replace", action="store_true", help="drop what the store has of each collection")
     return parser

@@ -138,6 +138,17 @@ class EmbeddedMetrics:
         self._write(json.dumps(document, separators=(",", ":")))
 
 
+def count_line(namespace: str, of: Mapping[str, str], counts: Mapping[str, int]) -> str:
+    """A line of a job's log with these counts, `of` among their dimensions."""
+    directive = {
+        "Namespace": namespace,
+        "Dimensions": [["Service", *of]],
+        "Metrics": [{"Name": name, "Unit": _unit(name)} for name in counts],
+    }
+    head = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
+    return json.dumps({"_aws": head, "Service": SERVICE, **of, **counts}, separators=(",", ":"))
+
+
 def _add(batch: _Batch, exchange: Exchange, served_by: str) -> None:
     batch.requests += 1
     sums, trace, cause = batch.sums, exchange.trace, exchange.cause

@@ -11,6 +11,7 @@ from tests.infra.metric_math import Values, rings, series
 from tests.infra.test_observability import alarms
 
 NONE: Values = (None,) * 3
+NOTHING: Values = (None,) * 26
 
 
 def alarm(name: str) -> Alarm:
@@ -48,6 +49,8 @@ CASES: list[tuple[str, str, dict[str, Any], bool]] = [
     ("refused now and then", "saturated", {"value": (0, 3, 0, 0, 0)}, False),
     ("refused again and again", "saturated", {"value": (3, 3, 0, 4, 0)}, True),
     ("OpenAI refuses", "openai-limited", {"asked": (1, None, 2, 1, None), "generated": (None,) * 5}, True),
+    ("saved a night and a day ago", "backup-missed-mongo", {"finished": (1, *NOTHING[1:])}, False),
+    ("not saved for 26 hours", "backup-missed-mongo", {"finished": NOTHING}, True),
     ("ends soon", "certificate", {"value": (20,)}, True),
     ("was renewed", "certificate", {"value": (180,)}, False),
     ("one failed look", "unavailable", {"available": (1, 0, 1), "wanted": (2, 2, 2)}, False),

@@ -15,7 +15,7 @@ from infra.components.edge_alarms import edge_alarms
 from infra.components.function_alarms import FunctionAlarmArgs, function_alarms
 from infra.components.observability.alarm import Alarm, Composite, anchor
 from infra.components.observability.alarms import deployment_alarms, standing_alarms
-from infra.components.observability.metrics import SERVICE, VARIANT, own
+from infra.components.observability.metrics import SERVICE, VARIANT, own, saved, snapshots
 from infra.components.observability.watched import Copies, Watched, load_balancer, rest_api, service_alone
 from infra.config.edge_cloud import EdgeAlarms
 from infra.config.workload import Budget, Monitoring
@@ -38,6 +38,7 @@ FUNCTIONS = {
     ("service", frozenset({"Service"}), name)
     for name in ("available", "canary_latency_ms", "hourly_cost_usd", "unpriced_resources")
 }
+JOBS = {("service", frozenset({"Service", "Store"}), "backups")}  # tests/system/test_backup.py reads it off a run
 # what an edge pushes by itself, besides what the service writes
 EDGE = {
     ("service", frozenset({"Service", "Host"}), "heartbeat"),
@@ -60,6 +61,7 @@ def everything(**more: Any) -> Watched:
         "asks_openai": True,
         "url": "https://api.example.com",
         "certificate_arn": "arn:aws:acm:eu-north-1:111122223333:certificate/c",
+        "backups": {"mongo": saved(space, "mongo"), "volumes": snapshots("policy-1")},
     }
     return Watched(**known | more)
 
@@ -91,7 +93,7 @@ def known() -> set[Named]:
         for group in page["groups"]
         for name in group["names"]
     }
-    return own_ones | published | EDGE | FUNCTIONS
+    return own_ones | published | EDGE | FUNCTIONS | JOBS
 
 
 def referred(alarm: offline.Declared) -> Iterator[Named]:
@@ -111,6 +113,7 @@ def programs() -> dict[str, offline.Program]:
     made["hybrid"] = test_edge_cloud.hybrid()
     stack, more = test_eks_resources.CASES["prod"]
     made["eks"] = offline.declare(config(stack, more))
+    made["eks-self-hosted"] = offline.declare(config(*test_eks_resources.CASES["prod-self-hosted"]))
     return made
 
 
@@ -166,6 +169,21 @@ def test_widgets_do_not_overlap_and_their_math_has_its_metrics(programs: dict[st
 
 def rows_of(widget: dict[str, Any]) -> range:
     return range(widget["y"], widget["y"] + widget["height"])
+
+
+def test_a_missed_backup_is_heard_of_wherever_stores_are_saved(programs: dict[str, offline.Program]) -> None:
+    listed = {case: {each.name for each in made.of("MetricAlarm")} for case, made in programs.items()}
+    missed = {case: {name for name in names if "-backup-missed-" in name} for case, names in listed.items()}
+    assert missed.pop("eks-self-hosted") == {f"rag-platform-prod-backup-missed-{kind}" for kind in ("mongo", "qdrant")}
+    assert missed.pop("prod-self-hosted") == {"rag-platform-prod-backup-missed-volumes"}
+    assert set().union(*missed.values()) <= {"rag-platform-dev-backup-missed-volumes"}
+    jobs = programs["eks-self-hosted"].of("CronJob")
+    told = [each.inputs["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"] for each in jobs]
+    assert all("--metrics rag-platform/prod" in " ".join(map(str, args)) for args in told)
+    volumes = programs["prod-self-hosted"].one("MetricAlarm", "-backup-missed-volumes").inputs
+    (of,) = [query["metric"] for query in volumes["metricQueries"] if "metric" in query]
+    policy = programs["prod-self-hosted"].one("dlm/lifecyclePolicy:LifecyclePolicy")
+    assert of["dimensions"]["DLMPolicyId"] == f"{policy.name}-id"
 
 
 def test_the_endpoints_dimensions_are_the_ones_that_opsctl_deploys_with() -> None:

@@ -67,6 +67,24 @@ def test_what_was_saved_comes_back_whole(database: Database, tmp_path: Path) -> 
     assert {"fullName": 1} in [dict(each["key"]) for each in database["users"].list_indexes()]
 
 
+def test_a_finished_backup_is_counted_and_a_failed_one_is_not(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert backup.main(["save", "mongo", "--to", str(tmp_path), "--metrics", "rag-platform/s"]) == 0
+    (line,) = [json.loads(each) for each in capsys.readouterr().err.splitlines() if each.startswith("{")]
+    (of,) = line["_aws"]["CloudWatchMetrics"]
+    assert (of["Namespace"], of["Dimensions"]) == ("rag-platform/s", [["Service", "Store"]])
+    assert [line[name] for name in ("Service", "Store", *(each["Name"] for each in of["Metrics"]))] == [
+        "rag-platform",
+        "mongo",
+        1,
+    ]
+    for name in contents(database):
+        database.drop_collection(name)
+    assert backup.main(["save", "mongo", "--to", str(tmp_path), "--metrics", "rag-platform/s"]) == 1
+    assert "_aws" not in capsys.readouterr().err
+
+
 def test_the_files_are_those_of_mongodump(database: Database, tmp_path: Path) -> None:
     assert backup.main(["save", "mongo", "--to", str(tmp_path)]) == 0
     folder = saved(tmp_path) / DATABASE

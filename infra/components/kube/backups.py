@@ -127,7 +127,7 @@ class KubeBackups(pulumi.ComponentResource):
             "image": str(self._cfg.service.image),
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-m", "service.jobs.backup"],
-            "args": ["save", kind, "--to", place, *self._nodes(kind)],
+            "args": ["save", kind, "--to", place, "--metrics", f"rag-platform/{self._site.stack}", *self._nodes(kind)],
             "env": [{"name": name, "value": value} for name, value in sorted(self._told(kind).items())],
             "resources": sized(*quotas.COPY),
             "securityContext": CONTAINER_SECURITY,

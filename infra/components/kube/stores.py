@@ -51,6 +51,7 @@ class KubeStores(pulumi.ComponentResource):
 
     running: list[RunningStore]
     secrets: dict[str, pulumi.Input[str] | None]
+    snapshots: pulumi.Output[str] | None
     near: dict[str, Near]
 
     def __init__(
@@ -61,6 +62,7 @@ class KubeStores(pulumi.ComponentResource):
         wanted = store_pods.wanted(cfg)
         self._shared = self._for_all() if wanted else []
         self.running = [self._store(kind) for kind in wanted]
+        self.snapshots = None  # backups.py saves them
         self.near = {kind: Near([network_policies.pods(kind)], POD_SPECS[kind].port) for kind in wanted}
         self.secrets = {store_scripts.STORES[store.kind].credential: credential(store) for store in self.running}
         self.register_outputs({})

@@ -77,6 +77,7 @@ def standing_alarms(watched: Watched, config: Monitoring, budget: Budget) -> tup
         *_generator(watched),
         *_endpoint(watched, config),
         *_certificate(watched, config),
+        *_backups(watched),
         *_promise(watched, config),
         *_outside(watched, config),
         _money(watched, budget),
@@ -247,6 +248,26 @@ def _certificate(watched: Watched, config: Monitoring) -> Iterator[Alarm]:
         datapoints=1,
         missing="ignore",
     )
+
+
+BACKUP_HOURS = 26  # one a day, and two hours for a long one
+
+
+def _backups(watched: Watched) -> Iterator[Alarm]:
+    """One for each thing that is saved: hours without a word count as zero, an older word is not looked for."""
+    for kind, finished in watched.backups.items():
+        yield Alarm(
+            name=f"backup-missed-{kind}",
+            entry="backup-missed",
+            severity="notices",
+            says=f"No backup of {kind} was finished for {BACKUP_HOURS} hours",
+            of=Math("FILL(finished,0)", {"finished": finished}, "backups in an hour"),
+            threshold=1,
+            comparison="<",
+            periods=BACKUP_HOURS,
+            datapoints=BACKUP_HOURS,
+            missing="breaching",
+        )
 
 
 # Google's SRE workbook, chapter 5: a page where 2 % of a month's error budget would be gone in an hour, a notice where

@@ -46,6 +46,7 @@ Own = Literal[
 ]
 OfFunctions = Literal["available", "canary_latency_ms", "hourly_cost_usd", "unpriced_resources"]
 OfDependency = Literal["dependency_calls", "dependency_failures", "dependency_limited"]
+OfStore = Literal["backups"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,16 @@ def own(namespace: str, name: Own | OfFunctions, stat: str = "Sum", period_s: in
 def dependency(namespace: str, name: OfDependency, which: str, period_s: int = MINUTE_S) -> Metric:
     """What the service counts of its calls to one dependency."""
     return Metric(namespace, name, {"Service": SERVICE, "Dependency": which}, "Sum", period_s)
+
+
+def saved(namespace: str, kind: str, name: OfStore = "backups") -> Metric:
+    """How many backups of a store were finished; the job that makes them says so."""
+    return Metric(namespace, name, {"Service": SERVICE, "Store": kind}, "Sum", HOUR_S)
+
+
+def snapshots(policy: pulumi.Input[str]) -> Metric:
+    """How many snapshots of volumes a policy of Data Lifecycle Manager finished."""
+    return Metric("AWS/EBS", "SnapshotsCreateCompleted", {"DLMPolicyId": policy}, "Sum", HOUR_S)
 
 
 def endpoint(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -127,6 +127,7 @@ class Watched:
         key_secret: ARN of the secret with a key of the stack's own.
         open_to_all: callers need no key.
         log_group: where the service's lines go.
+        backups: what is saved each night -> how many backups were finished.
     """
 
     namespace: str
@@ -142,6 +143,7 @@ class Watched:
     key_secret: pulumi.Input[str] | None = None
     open_to_all: bool = False
     log_group: pulumi.Input[str] | None = None
+    backups: Mapping[str, Metric] = field(default_factory=dict)
 
 
 def watched(
@@ -153,6 +155,7 @@ def watched(
     log_group: pulumi.Input[str] | None,
     copies: Copies | None = None,
     certificate_arn: pulumi.Input[str] | None = None,
+    backups: Mapping[str, Metric] | None = None,
 ) -> Watched:
     """What the config says of a stack, with what only its topology knows."""
     asked = cfg.generation
@@ -171,4 +174,5 @@ def watched(
         key_secret=secrets.get(GENERATED_KEY),
         open_to_all=cfg.access.auth == "none",
         log_group=log_group,
+        backups=backups or {},
     )

@@ -200,6 +200,9 @@ def platform_widgets(watched: Watched) -> Iterator[Widget]:
         counts = (Series("running", copies.running), Series("wanted", copies.wanted))
         yield Widget(title="Copies", series=counts, line=copies.most)
         yield from (Widget(title=title, series=(Series(title, metric),)) for title, metric in copies.load)
+    if watched.backups:
+        finished = (Series(kind, replace(metric, period_s=DAY_S)) for kind, metric in watched.backups.items())
+        yield Widget(title="Backups that were finished, by day", series=tuple(finished))
     if watched.endpoint is not None:
         yield from _endpoint(watched.endpoint, watched.component)
 
