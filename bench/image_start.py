@@ -66,7 +66,7 @@ part("the service: routes, settings, pipeline", "import service.__main__")
 part("numpy and ONNX Runtime", "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, onnxruntime")
 part("embedder: check, session, tokenizer",
      "from service.adapters.onnx_minilm import OnnxMiniLM; OnnxMiniLM.open(threads=1).embed_now(['warm up'])")
-part("Qdrant's client", "import service.adapters.qdrant, qdrant_client")
+part("httpx, and a client with its TLS, for Qdrant", "import service.adapters.qdrant, httpx; httpx.AsyncClient()")
 part("OpenAI's client", "import service.adapters.openai_models, openai")
 part("boto3, for secrets and SageMaker", "import boto3; boto3.client('secretsmanager', region_name='eu-north-1')")
 print(json.dumps(marks))

@@ -1,5 +1,7 @@
 """Qdrant: one batched REST request per collection for all vectors, the collections concurrently.
 
+Plain HTTP: the official client, which the jobs use, builds 0.6 CPU seconds of models before the first request.
+
 A point's id is the chunk's id. Its payload holds `author_id` (what a filter matches), `author`, `title`, `url` and
 `text`; where there is no users database, the ingestion writes the author's name into both author fields.
 """
@@ -11,25 +13,13 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from urllib.parse import quote, urlsplit
 
 import httpx
-from qdrant_client import AsyncQdrantClient
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
-from qdrant_client.models import (
-    CollectionInfo,
-    Distance,
-    FieldCondition,
-    Filter,
-    MatchAny,
-    QueryRequest,
-    ScoredPoint,
-    VectorParams,
-)
+from pydantic import BaseModel, Field, ValidationError
 
 from service.adapters.http_failure import failure
 from service.errors import StageUnavailable, StartupError, UpstreamThrottled
@@ -43,13 +33,42 @@ if TYPE_CHECKING:
 STAGE = "retrieval"
 AUTHOR_ID = "author_id"
 FETCHED = ["author", "title", "url", "text"]
+PORT = 6333  # where an address names none, as the official client has it
 VERSION_S = 5.0  # how long a changed index may still be answered from the cache
+
+
+class _Point(BaseModel):
+    id: int | str
+    score: Annotated[float, Field(allow_inf_nan=False)]
+    payload: dict[str, Any] | None = None
+
+
+class _Points(BaseModel):
+    points: list[_Point]
+
+
+class _Searched(BaseModel):
+    result: list[_Points]
+
+
+class _Info(BaseModel):
+    config: dict[str, Any]
+    points_count: int | None = None
+    indexed_vectors_count: int | None = None
+    segments_count: int
+
+
+class _Described(BaseModel):
+    result: _Info
+
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class QdrantStore:
     """VectorStore port over one Qdrant; `collections` are those whose state makes up the version."""
 
-    def __init__(self, client: AsyncQdrantClient, *, collections: Sequence[str], dimension: int) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, collections: Sequence[str], dimension: int) -> None:
         self._client = client
         self._collections = tuple(collections)
         self._dimension = dimension
@@ -73,17 +92,12 @@ class QdrantStore:
         Raises:
             StartupError: not a URL of a Qdrant.
         """
-        try:
-            client = AsyncQdrantClient(
-                url=url,
-                api_key=api_key.get_secret_value() if api_key else None,
-                timeout=math.ceil(timeout_s),
-                # Given explicitly: for a local address the client turns keep-alive off otherwise.
-                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-                check_compatibility=False,  # would ask the server from a thread of its own, before the first request
-            )
-        except ValueError as exc:
-            raise StartupError(f"QDRANT_CLOUD_URL: {exc}") from exc
+        client = httpx.AsyncClient(
+            base_url=_address(url),
+            headers={"api-key": api_key.get_secret_value()} if api_key else {},
+            timeout=math.ceil(timeout_s),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
         return cls(client, collections=collections, dimension=dimension)
 
     async def search(
@@ -91,12 +105,10 @@ class QdrantStore:
     ) -> list[list[Hit]]:
         if len(vectors) == 0 or (authors is not None and not authors):
             return [[] for _ in vectors]
-        wanted = None
+        asked: dict[str, object] = {"limit": limit, "with_payload": FETCHED}
         if authors is not None:
-            wanted = Filter(must=[FieldCondition(key=AUTHOR_ID, match=MatchAny(any=list(authors)))])
-        requests = [
-            QueryRequest(query=vector, limit=limit, filter=wanted, with_payload=FETCHED) for vector in vectors.tolist()
-        ]
+            asked["filter"] = {"must": [{"key": AUTHOR_ID, "match": {"any": list(authors)}}]}
+        requests = [{"query": vector, **asked} for vector in vectors.tolist()]
         found = await asyncio.gather(*(self._search(name, requests) for name in collections))
         return [
             sorted(chain.from_iterable(lists), key=lambda hit: hit.score, reverse=True)[:limit]
@@ -119,61 +131,87 @@ class QdrantStore:
     async def ping(self) -> None:
         """Raise StageUnavailable unless every collection exists and holds vectors of this dimension under cosine."""
         for name, info in zip(self._collections, await self._infos(), strict=True):
-            params = info.config.params.vectors
-            if not isinstance(params, VectorParams):
+            size, distance = _single(info)
+            if size is None:
                 raise StageUnavailable(STAGE, f"collection {name} has no single unnamed vector; ingest it again")
-            if params.distance is not Distance.COSINE or params.size != self._dimension:
+            if distance != "Cosine" or size != self._dimension:
                 raise StageUnavailable(
                     STAGE,
-                    f"collection {name} holds {params.size}-D vectors under {params.distance.value}, the embedder "
+                    f"collection {name} holds {size}-D vectors under {distance}, the embedder "
                     f"needs {self._dimension}-D under Cosine; ingest it again",
                 )
 
     async def aclose(self) -> None:
         """Close the pool."""
-        await self._client.close()
+        await self._client.aclose()
 
-    async def _search(self, collection: str, requests: Sequence[QueryRequest]) -> list[list[Hit]]:
-        with translated(collection):
-            responses = await self._client.query_batch_points(collection, requests)
-        return [[_hit(collection, point) for point in response.points] for response in responses]
+    async def _search(self, collection: str, requests: Sequence[Mapping[str, object]]) -> list[list[Hit]]:
+        found = await self._sent("POST", collection, "/points/query/batch", _Searched, {"searches": requests})
+        if len(found.result) != len(requests):
+            raise StageUnavailable(STAGE, _no_qdrant(collection))
+        return [[_hit(collection, point) for point in answer.points] for answer in found.result]
 
-    async def _infos(self) -> list[CollectionInfo]:
-        return list(await asyncio.gather(*(self._info(name) for name in self._collections)))
+    async def _infos(self) -> list[_Info]:
+        described = (self._sent("GET", name, "", _Described) for name in self._collections)
+        return [each.result for each in await asyncio.gather(*described)]
 
-    async def _info(self, collection: str) -> CollectionInfo:
-        with translated(collection):
-            return await self._client.get_collection(collection)
+    async def _sent(self, method: str, collection: str, call: str, answer: type[T], body: object = None) -> T:
+        try:
+            response = await self._client.request(method, f"/collections/{quote(collection, safe='')}{call}", json=body)
+        except httpx.HTTPError as exc:
+            raise failure(STAGE, f"Qdrant gave no answer ({type(exc).__name__}); is it up?", exc) from exc
+        wait_s = response.headers.get("Retry-After", "")
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS and wait_s.isdecimal():
+            raise UpstreamThrottled(STAGE, "Qdrant limits this key", retry_after_s=float(wait_s))
+        if not response.is_success:
+            raise StageUnavailable(STAGE, refusal(response.status_code, collection))
+        try:
+            return answer.model_validate_json(response.content)
+        except ValidationError as exc:  # what a proxy says in its place
+            raise StageUnavailable(STAGE, _no_qdrant(collection)) from exc
 
 
-def _hit(collection: str, point: ScoredPoint) -> Hit:
+def _address(url: str) -> httpx.URL:
+    """With Qdrant's own port where it names none.
+
+    Raises:
+        StartupError: not a URL of a Qdrant.
+    """
+    try:
+        named = urlsplit(url).port  # httpx drops a port that is the scheme's own
+        address = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as exc:
+        raise StartupError(f"QDRANT_CLOUD_URL: {exc}") from exc
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise StartupError("QDRANT_CLOUD_URL: no URL of a Qdrant; give http(s)://host:6333")
+    return address if named else address.copy_with(port=PORT)
+
+
+def _single(info: _Info) -> tuple[int | None, str]:
+    """Size and distance of the one unnamed vector; no size where a collection has named ones, or none."""
+    params = info.config.get("params")
+    vectors = params.get("vectors") if isinstance(params, dict) else None
+    size, distance = (vectors.get("size"), vectors.get("distance")) if isinstance(vectors, dict) else (None, None)
+    return (size if isinstance(size, int) else None), str(distance)
+
+
+def _hit(collection: str, point: _Point) -> Hit:
     payload = point.payload or {}
     fields = {name: str(payload.get(name) or "") for name in FETCHED}
     return Hit(id=str(point.id), collection=collection, score=point.score, **fields)
 
 
-def _state(info: CollectionInfo) -> dict[str, object]:
+def _state(info: _Info) -> dict[str, object]:
     counts = {"points": info.points_count, "indexed": info.indexed_vectors_count, "segments": info.segments_count}
-    return {**counts, "config": info.config.model_dump(mode="json")}
+    return {**counts, "config": info.config}
 
 
-@contextmanager
-def translated(collection: str) -> Iterator[None]:
-    """Raise the client's errors as the service's own."""
-    try:
-        yield
-    except ResourceExhaustedResponse as exc:
-        raise UpstreamThrottled(STAGE, "Qdrant limits this key", retry_after_s=float(exc.retry_after_s)) from exc
-    except UnexpectedResponse as exc:
-        raise StageUnavailable(STAGE, _refusal(exc.status_code or 0, collection)) from exc
-    except ApiException as exc:
-        cause = getattr(exc, "source", exc)
-        raise failure(STAGE, f"Qdrant gave no answer ({type(cause).__name__}); is it up?", cause) from exc
-    except ValueError as exc:  # what a proxy says in its place is not JSON
-        raise StageUnavailable(STAGE, f"what answers for collection {collection} is no Qdrant") from exc
+def _no_qdrant(collection: str) -> str:
+    return f"what answers for collection {collection} is no Qdrant"
 
 
-def _refusal(status: int, collection: str) -> str:
+def refusal(status: int, collection: str) -> str:
+    """What an answer of this status means, and the setting that corrects it."""
     if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         return f"Qdrant refused the key ({status}); set QDRANT_APIKEY to a key for {collection}"
     if status == httpx.codes.NOT_FOUND:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -16,12 +17,13 @@ import numpy as np
 import stamina
 from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 from qdrant_client.models import Batch, Distance, ExtendedPointId, PayloadSchemaType, PointIdsList, VectorParams
 
-from service.adapters.qdrant import AUTHOR_ID, STAGE, translated
+from service.adapters.http_failure import failure
+from service.adapters.qdrant import AUTHOR_ID, STAGE, refusal
 from service.bundle import Chunk
-from service.errors import StageUnavailable, StartupError
+from service.errors import StageUnavailable, StartupError, UpstreamThrottled
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -205,13 +207,28 @@ class QdrantPoints:
                 return
 
     def _call(self, collection: str, call: Callable[[], T]) -> T:
-        with translated(collection):
+        with _translated(collection):
             for attempt in stamina.retry_context(
                 on=_passes, attempts=None, timeout=self._patience_s, wait_initial=0.2, wait_max=LONGEST_PAUSE_S
             ):
                 with attempt:
                     return call()
         raise AssertionError  # the loop above returns or raises
+
+
+@contextmanager
+def _translated(collection: str) -> Iterator[None]:
+    try:
+        yield
+    except ResourceExhaustedResponse as exc:
+        raise UpstreamThrottled(STAGE, "Qdrant limits this key", retry_after_s=float(exc.retry_after_s)) from exc
+    except UnexpectedResponse as exc:
+        raise StageUnavailable(STAGE, refusal(exc.status_code or 0, collection)) from exc
+    except ApiException as exc:
+        cause = getattr(exc, "source", exc)
+        raise failure(STAGE, f"Qdrant gave no answer ({type(cause).__name__}); is it up?", cause) from exc
+    except ValueError as exc:  # what a proxy says in its place is not JSON
+        raise StageUnavailable(STAGE, f"what answers for collection {collection} is no Qdrant") from exc
 
 
 def _passes(exc: Exception) -> bool:

@@ -53,15 +53,6 @@ class TestFaiss(VectorStoreContract):
         adapter.close()
 
 
-class TestQdrantLocalMode(VectorStoreContract):
-    @pytest.fixture
-    async def store(self, library: Library) -> AsyncIterator[VectorStore]:
-        client = AsyncQdrantClient(":memory:")
-        async with aclosing(QdrantStore(client, collections=COLLECTIONS, dimension=384)) as adapter:
-            await fill(client, library)
-            yield adapter
-
-
 class TestQdrantOverHttp(VectorStoreContract):
     @pytest.fixture
     def store(self, served: QdrantStore) -> VectorStore:
@@ -94,8 +85,10 @@ async def served(fake: FakeQdrant, server: HttpServer, library: Library) -> Asyn
 
 
 async def test_what_a_client_writes_over_http_is_found(server: HttpServer, library: Library) -> None:
+    client = AsyncQdrantClient(server.url, check_compatibility=False)
+    await fill(client, library)
+    await client.close()
     async with aclosing(open_store(server.url)) as adapter:
-        await fill(adapter._client, library)
         [[hit]] = await adapter.search(library.vectors[:1], collections=COLLECTIONS, limit=1)
         assert hit.id == library.chunks[0].id
 
@@ -192,6 +185,9 @@ async def test_ping_refuses_a_collection_that_can_not_be_searched(
         (JSONResponse({"status": {"error": "boom"}}, 500), "answered 500 for collection posts"),
         (PlainTextResponse("<html>bad gateway</html>", 502), "answered 502"),
         (PlainTextResponse("hello", 200), "is no Qdrant"),
+        (JSONResponse({"result": "hello"}), "is no Qdrant"),
+        (JSONResponse({"result": []}), "is no Qdrant"),
+        (JSONResponse({"status": {"error": "slow down"}}, 429), "answered 429"),
     ],
 )
 async def test_errors_are_an_unavailable_stage(
@@ -215,7 +211,6 @@ async def test_an_absent_server_is_an_unavailable_stage(library: Library) -> Non
             await adapter.search(library.vectors[:1], collections=COLLECTIONS, limit=1)
 
 
-@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
 async def test_the_key_is_sent_and_never_shown(fake: FakeQdrant, server: HttpServer, library: Library) -> None:
     fake.api_key = "right"
     for key, message in (("right", "does not exist"), ("hunter2", "set QDRANT_APIKEY")):
@@ -228,6 +223,21 @@ async def test_the_key_is_sent_and_never_shown(fake: FakeQdrant, server: HttpSer
         assert key not in refused.value.detail
 
 
-async def test_a_url_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("url", ["ftp://example.com", "http://", "http://host:none", "http://host:99999"])
+async def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(StartupError, match="QDRANT_CLOUD_URL"):
-        open_store("ftp://example.com")
+        open_store(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("https://abc.cloud.qdrant.io", "https://abc.cloud.qdrant.io:6333/collections"),
+        ("https://abc.cloud.qdrant.io:443", "https://abc.cloud.qdrant.io/collections"),
+        ("http://qdrant:7000/behind/", "http://qdrant:7000/behind/collections"),
+        ("http://[::1]", "http://[::1]:6333/collections"),
+    ],
+)
+async def test_an_address_without_a_port_means_qdrants_own(url: str, asked: str) -> None:
+    async with aclosing(open_store(url)) as adapter:
+        assert adapter._client.build_request("GET", "/collections").url == asked
