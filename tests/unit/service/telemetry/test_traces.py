@@ -61,8 +61,11 @@ class Sink:
         return app
 
     def spans(self) -> dict[str, Any]:
+        return {span.name: span for span in self.all_spans()}
+
+    def all_spans(self) -> list[Any]:
         groups = (scope for export in self.exports for one in export.resource_spans for scope in one.scope_spans)
-        return {span.name: span for group in groups for span in group.spans}
+        return [span for group in groups for span in group.spans]
 
 
 @pytest.fixture
@@ -193,6 +196,29 @@ async def test_opik_is_told_through_its_own_endpoint(sink: Sink) -> None:
     told = [request.headers[name] for name in ("authorization", "comet-workspace", "projectname")]
     assert told == ["opik-key", "team", "rag-platform"]
     assert "POST /rag" in sink.spans()
+
+
+async def test_opik_reads_tokens_of_each_model_call_and_what_its_price_table_needs(sink: Sink) -> None:
+    """By its GenAIMappingRules: `gen_ai.usage.*`, integers, and `gen_ai.request.model`, from which it prices a call.
+
+    What the service paid by its own table is in `rag.cost_usd`, which Opik shows as it is.
+    """
+    prices = {"generation_usd_per_mtok": "1,2", "query_model": "openai", "query_model_usd_per_mtok": "1,2"}
+    opik = {"opik_api_key": SecretStr("opik-key"), "opik_url": f"{sink.url}/api/", **prices}
+    async with service(None, parts={"query_model": FakeQueryModel()}, **opik) as http:
+        answer = await http.post("/rag", json={"query": QUESTION})
+    calls = [span for span in sink.all_spans() if span.name.startswith("chat ")]  # two of them have one name
+    tokens = {"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}
+    for call in calls:
+        values = {one.key: one.value for one in call.attributes}
+        assert values["gen_ai.request.model"].string_value
+        for name in tokens:
+            assert values[name].WhichOneof("value") == "int_value"  # Opik drops a number of another kind
+            tokens[name] += values[name].int_value
+    whole = attributes(sink.spans()["POST /rag"])
+    assert tokens == {name: whole[name] for name in tokens}
+    assert whole["rag.cost_usd"] == pytest.approx(float(answer.json()["usage"]["costUsd"]), abs=1e-6)
+    assert whole["rag.cost_usd"] > 0
 
 
 async def test_a_sink_that_refuses_costs_spans_which_are_counted(sink: Sink) -> None:
