@@ -66,6 +66,17 @@ def loosening_is_for_development(cfg: StackConfig) -> Found:
         yield Mistake("access.auth", "none", "legal in development stacks only; legal: api-keys, oidc", how)
 
 
+def reranker_is_in_the_image(cfg: StackConfig) -> Found:
+    """`opsctl image build` bakes a reranker from the hub; nothing copies one out of a bucket."""
+    if cfg.retrieval.reranker.startswith("s3:"):
+        yield Mistake(
+            "retrieval.reranker",
+            cfg.retrieval.reranker,
+            "no image holds a reranker out of a bucket; legal: a hub id OWNER/NAME, or none",
+            "`pulumi config set --path retrieval.reranker OWNER/NAME` and `opsctl image build --reranker OWNER/NAME`",
+        )
+
+
 def image_is_pinned(cfg: StackConfig) -> Found:
     """A tag can move under a running service."""
     image = cfg.service.image
@@ -224,6 +235,7 @@ RULES: tuple[Rule, ...] = (
     _rule(cloud_needs_tls, "topology", "domain", "access", "environment"),
     _rule(loosening_is_for_development, "topology", "access", "environment", "hybrid"),
     _rule(image_is_pinned, "topology", "service", "environment"),
+    _rule(reranker_is_in_the_image, "retrieval"),
     _rule(capacity_rules.fargate_pair, "service", "ecs"),
     _rule(capacity_rules.task_fits_instance, "topology", "service", "ecs"),
     _rule(capacity_rules.instance_has_the_architecture, "topology", "service", "ecs", "eks"),

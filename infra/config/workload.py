@@ -148,7 +148,7 @@ class Retrieval(Section):
     url: HttpUrl | None = None
     collections: Annotated[tuple[Collection, ...], Field(min_length=1)] = ("posts", "articles", "repos")
     top_k: Annotated[int, Number, Field(ge=1, le=20)] = 3
-    reranker: str = "cross-encoder/ms-marco-MiniLM-L-4-v2"  # hub id, s3 path, or none
+    reranker: str = "cross-encoder/ms-marco-MiniLM-L-4-v2"  # hub id that the image was built with, or none
     self_hosted: VectorStore = VectorStore()
 
     @field_validator("collections")

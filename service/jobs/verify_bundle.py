@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -12,10 +13,9 @@ from service.errors import StartupError
 
 def main(argv: list[str]) -> int:
     """Exit code 0 where every file is what the manifest says, else 1."""
-    if len(argv) != 1:
-        sys.stderr.write("usage: python -m service.jobs.verify_bundle DIR\n")
-        return 2
-    folder = bundle.resolve(Path(argv[0]))
+    parser = argparse.ArgumentParser(prog="python -m service.jobs.verify_bundle", description="Check a bundle")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a bundle, or the home whose `current` it is")
+    folder = bundle.resolve(parser.parse_args(argv).folder)
     try:
         manifest = bundle.verify(folder)
         _same_model(folder, manifest.embedding_sha256)
