@@ -35,8 +35,9 @@ UNSERVED_TYPES = (
     "aws:costexplorer/anomalySubscription:AnomalySubscription",
 )
 NOT_SERVED = tuple(f"**{kind}**" for kind in UNSERVED_TYPES)
-PASSING_OVER = """#!/bin/sh
-case "$1" in up | preview) exec {pulumi} "$@" {words} ;; esac
+# the command is the first word, or the second to opsctl's engine
+PASSING_OVER = r"""#!/bin/sh
+case "$1 $2" in up\ * | preview\ * | "--non-interactive up" | "--non-interactive preview") exec {pulumi} "$@" {words} ;; esac
 exec {pulumi} "$@"
 """
 Step = tuple[str, str, str]
