@@ -37,7 +37,9 @@ UNSERVED_TYPES = (
 NOT_SERVED = tuple(f"**{kind}**" for kind in UNSERVED_TYPES)
 # the command is the first word, or the second to opsctl's engine
 PASSING_OVER = r"""#!/bin/sh
-case "$1 $2" in up\ * | preview\ * | "--non-interactive up" | "--non-interactive preview") exec {pulumi} "$@" {words} ;; esac
+case "$1 $2" in up\ * | preview\ * | "--non-interactive up" | "--non-interactive preview")
+  exec {pulumi} "$@" {words} ;;
+esac
 exec {pulumi} "$@"
 """
 Step = tuple[str, str, str]
