@@ -203,6 +203,11 @@ def subnet_plan(cidr: str, zones: int) -> SubnetPlan:
     )
 
 
+def dns_address(service_cidr: str) -> str:
+    """Where pods ask for names: EKS takes the tenth address of the cluster's services."""
+    return str(ipaddress.IPv4Network(service_cidr)[10])
+
+
 def _instance(instance_type: str) -> tuple[int, float, int]:
     if instance_type not in INSTANCES:
         raise SizingError(f"the size of {instance_type} isn't known here; known: {', '.join(INSTANCES)}")

@@ -112,10 +112,18 @@ def policies_are_enforced(clusters: Sequence[Resource]) -> Found:
     """Network policies hold: without an enforcing network they are only text."""
     for cluster in of_type(clusters, CLUSTER):
         if (cluster.props.get("computeConfig") or {}).get("enabled"):
-            continue  # Auto Mode enforces them itself
+            if not any(map(_switches_policies_on, of_type(clusters, CONFIG_MAP))):
+                yield f"{cluster.name} is in Auto Mode and enforces no network policy"
+            continue
         networks = [each for each in of_type(clusters, ADDON) if each.props.get("addonName") == "vpc-cni"]
         if not any('"enableNetworkPolicy": "true"' in str(each.props.get("configurationValues")) for each in networks):
             yield f"{cluster.name} enforces no network policy"
+
+
+def _switches_policies_on(settings: Resource) -> bool:
+    named = settings.props.get("metadata") or {}
+    told = settings.props.get("data") or {}
+    return named.get("name") == "amazon-vpc-cni" and told.get("enable-network-policy-controller") == "true"
 
 
 RULES = (
@@ -133,5 +141,9 @@ RULES = (
     rule("kube-charts-pinned", charts_are_pinned, "set version", RELEASE),
 )
 STACK_RULES = (
-    stack_rule("eks-policies-enforced", policies_are_enforced, 'set enableNetworkPolicy of the add-on to "true"'),
+    stack_rule(
+        "eks-policies-enforced",
+        policies_are_enforced,
+        'set enableNetworkPolicy of the add-on to "true"; Auto Mode: amazon-vpc-cni',
+    ),
 )

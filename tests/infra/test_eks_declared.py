@@ -241,6 +241,16 @@ def test_auto_mode_brings_nodes_balancing_and_volumes_itself(auto: offline.Progr
     assert "sts:TagSession" in trusted(auto, "cluster")["Action"]
 
 
+def test_auto_mode_enforces_network_policies_and_gates_its_pods(auto: offline.Program) -> None:
+    """Its nodes do nothing of a policy until they are told to, and its webhook looks for a label of its own."""
+    (switch,) = [each for each in auto.of("core/v1:ConfigMap") if each.inputs["metadata"]["name"] == "amazon-vpc-cni"]
+    assert switch.inputs["metadata"]["namespace"] == "kube-system"
+    assert switch.inputs["data"] == {"enable-network-policy-controller": "true"}
+    labels = auto.one("core/v1:Namespace").inputs["metadata"]["labels"]
+    gates = {label for label in labels if label.endswith("pod-readiness-gate-inject")}
+    assert gates == {"eks.amazonaws.com/pod-readiness-gate-inject"}
+
+
 def test_auto_mode_may_tag_its_load_balancers_and_use_the_stacks_key(auto: offline.Program) -> None:
     """AWS's own policies for it allow neither tags of the user's nor a key of the user's."""
     found = statements(auto, "cluster")

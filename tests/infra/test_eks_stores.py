@@ -109,7 +109,7 @@ def test_only_the_service_and_the_backups_reach_a_store(prod: offline.Program, k
 
 def test_the_namespace_has_room_for_its_stores(prod: offline.Program) -> None:
     hard = prod.one("ResourceQuota").inputs["spec"]["hard"]
-    assert int(hard["pods"]) == 22 + 3 + 1 + 1 + 2
+    assert int(hard["pods"]) == 22 + 3 + 1 + 1 + 3
 
 
 def test_a_stack_with_vendors_stores_has_none_of_it() -> None:

@@ -142,6 +142,18 @@ def test_nothing_is_open_but_what_a_policy_names(prod: offline.Program) -> None:
     assert all(each["ipBlock"]["except"] == ["169.254.0.0/16"] for each in outward)
 
 
+def test_names_are_asked_of_pods_and_of_nodes_that_answer_themselves(prod: offline.Program) -> None:
+    (way,) = policy(prod, "allow-dns")["egress"]
+    assert [each["ipBlock"]["cidr"] for each in way["to"] if "ipBlock" in each] == [
+        "172.20.0.10/32",
+        "169.254.20.10/32",
+    ]
+    assert [each["podSelector"]["matchLabels"] for each in way["to"] if "podSelector" in each] == [
+        {"k8s-app": "kube-dns"}
+    ]
+    assert {(port["port"], port["protocol"]) for port in way["ports"]} == {(53, "UDP"), (53, "TCP")}
+
+
 def test_the_front_door_speaks_tls_behind_a_firewall(prod: offline.Program) -> None:
     said = prod.one("Ingress").inputs["metadata"]["annotations"]
     assert said[ALB + "certificate-arn"] == CERTIFICATE

@@ -263,6 +263,13 @@ def test_one_object_too_many_in_a_cluster_is_caught_by_this_rule_alone(rule: str
     assert {found for found, _ in pack.violations([*good_cluster, ADDED[rule]])} == {rule}
 
 
+def test_auto_mode_without_the_switch_of_its_network_policies_is_caught() -> None:
+    auto = resources_of("prod", **EKS, eks={"mode": "auto"})
+    without = [each for each in auto if not each.name.endswith("-network-policies")]
+    assert len(without) == len(auto) - 1
+    assert {found for found, _ in pack.violations(without)} == {"eks-policies-enforced"}
+
+
 def test_an_untagged_resource_is_caught(good: list[Resource]) -> None:
     bad = [Resource(each.type, each.name, each.props, {}) for each in good if each.type.endswith("cluster:Cluster")]
     assert {name for name, _ in pack.violations([*good, *bad])} == {"every-resource-tagged"}

@@ -1,4 +1,4 @@
-"""What EKS Auto Mode leaves to its user: the class of Ingresses that its own load balancing takes. Pure."""
+"""What EKS Auto Mode leaves to its user: the class of its Ingresses, and the switch of its network policies. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 CLASS = "alb"
 OF = "rag"
+
+
+def enforced_policies() -> Manifest:
+    """Its nodes can enforce network policies; until this says so, they are accepted and do nothing.
+
+    https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html; the default NodeClass has `DefaultAllow`.
+    """
+    told = {"enable-network-policy-controller": "true"}
+    return described("v1", "ConfigMap", "amazon-vpc-cni", namespace="kube-system", of=OF, data=told)
 
 
 def ingress_classes(subnet_ids: Sequence[pulumi.Input[str]]) -> list[Manifest]:

@@ -74,6 +74,7 @@ class EksPlatform(pulumi.ComponentResource):
         )
         if auto:
             within = pulumi.ResourceOptions(parent=self, provider=self.kube)
+            KubeObject(f"{name}-network-policies", auto_mode.enforced_policies(), within)
             for each in auto_mode.ingress_classes(args.public_subnet_ids):
                 KubeObject(f"{name}-{each['kind'].lower()}", each, within)
         self.register_outputs({"cluster": self.cluster.cluster})

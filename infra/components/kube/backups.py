@@ -59,7 +59,7 @@ class BackupArgs:
 
 def kinds(cfg: StackConfig) -> list[str]:
     """The self-hosted stores that are saved; without an image there is nothing yet that could."""
-    return [kind for kind in store_pods.wanted(cfg) if kind in TIMES] if cfg.service.image else []
+    return store_pods.saved(cfg) if cfg.service.image else []
 
 
 class KubeBackups(pulumi.ComponentResource):

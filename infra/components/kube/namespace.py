@@ -8,12 +8,18 @@ import pulumi
 
 from infra.components.kube import network_policies, quotas, store_pods
 from infra.components.kube.objects import KubeObject, Manifest, described
+from infra.sizing import dns_address
 
 if TYPE_CHECKING:
     from infra.components.account import Site
     from infra.config import StackConfig
 
 OF = "rag"
+# which label the webhook of whoever makes the load balancers looks for, by mode
+GATES = {
+    "managed": "elbv2.k8s.aws/pod-readiness-gate-inject",
+    "auto": "eks.amazonaws.com/pod-readiness-gate-inject",
+}
 
 
 def namespace(site: Site, cfg: StackConfig) -> Manifest:
@@ -24,7 +30,7 @@ def namespace(site: Site, cfg: StackConfig) -> Manifest:
     made = described("v1", "Namespace", f"rag-{site.stack}", namespace=None, of=OF)
     version = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
     pinned = {f"{mode}-version": f"v{cfg.eks.version}" for mode in version}
-    made["metadata"]["labels"] |= {**version, **pinned, "elbv2.k8s.aws/pod-readiness-gate-inject": "enabled"}
+    made["metadata"]["labels"] |= {**version, **pinned, GATES[cfg.eks.mode]: "enabled"}
     return made
 
 
@@ -42,7 +48,8 @@ class KubeNamespace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self, depends_on=[made])
         groups = [quotas.of_service(cfg), *quotas.of_stores(cfg)]
         called = str(manifest["metadata"]["name"])
-        rules = [quotas.quota(called, groups), quotas.limit_range(called, groups), *network_policies.closed(called)]
+        ways = network_policies.closed(called, dns_address(cfg.eks.service_cidr))
+        rules = [quotas.quota(called, groups), quotas.limit_range(called, groups), *ways]
         guards = [
             KubeObject(f"{name}-{each['kind'].lower()}-{each['metadata']['name']}", each, child) for each in rules
         ]

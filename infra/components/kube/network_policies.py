@@ -15,6 +15,7 @@ OF = "rag"
 ANYWHERE = "0.0.0.0/0"
 LINK_LOCAL = "169.254.0.0/16"  # the instance's metadata and with it the role of the node
 POD_IDENTITY_AGENT = "169.254.170.23/32"
+NODE_DNS_CACHE = "169.254.20.10/32"  # where a NodeLocal DNSCache listens, for clusters that have one
 KUBE_SYSTEM = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
 DNS = {**KUBE_SYSTEM, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
 Rule = dict[str, Any]
@@ -43,10 +44,18 @@ def addresses(cidr: pulumi.Input[str]) -> Rule:
     return {"ipBlock": {"cidr": cidr}}
 
 
-def closed(namespace: pulumi.Input[str]) -> list[Manifest]:
-    """For every pod: no way in or out, but to ask for names."""
+def closed(namespace: pulumi.Input[str], names_at: str) -> list[Manifest]:
+    """For every pod: no way in or out, but to ask for names.
+
+    By address too: where the node itself answers (Auto Mode, a cache on each node) there is no pod to select.
+
+    Args:
+        namespace: theirs.
+        names_at: the address that pods ask, without a prefix length.
+    """
     every: Rule = {"podSelector": {}}
-    dns = {"to": [DNS], "ports": [_port(53, "UDP"), _port(53, "TCP")]}
+    resolvers = [DNS, addresses(f"{names_at}/32"), addresses(NODE_DNS_CACHE)]
+    dns = {"to": resolvers, "ports": [_port(53, "UDP"), _port(53, "TCP")]}
     return [
         _policy("default-deny", namespace, OF, {**every, "policyTypes": ["Ingress", "Egress"]}),
         _policy("allow-dns", namespace, OF, {**every, "policyTypes": ["Egress"], "egress": [dns]}),

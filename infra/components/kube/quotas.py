@@ -45,7 +45,8 @@ def of_stores(cfg: StackConfig) -> list[Group]:
     """The self-hosted stores' pods, and those that copy their data once a day."""
     kinds = store_pods.wanted(cfg)
     sizes = [(store_pods.pods_of(cfg, kind), store_pods.size_of(cfg, kind)) for kind in kinds]
-    copies = [Group(2, *COPY)] if kinds else []  # the one of today, and one by hand
+    saved = store_pods.saved(cfg)
+    copies = [Group(len(saved) + 1, *COPY)] if saved else []  # one may outlast the next one's start; and one by hand
     return [Group(pods, size, store_pods.limits_of(size)) for pods, size in sizes] + copies
 
 

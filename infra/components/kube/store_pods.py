@@ -69,6 +69,11 @@ def wanted(cfg: StackConfig) -> list[str]:
     return [kind for kind, where in chosen.items() if where == "self-hosted"]
 
 
+def saved(cfg: StackConfig) -> list[str]:
+    """Those whose data is copied each night; what a cache holds may be lost."""
+    return [kind for kind in wanted(cfg) if kind != "redis"]
+
+
 def shared(site: Site) -> str:
     """The name of what all stores of a stack share."""
     return f"rag-{site.stack}-data"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from infra.components.account import Site
     from infra.config import StackConfig
 
+SHARED = "rag"  # label of what belongs to no store alone
 BACKUP = "backup"  # label of the pods that copy the stores' data
 ROLLOUT = pulumi.CustomTimeouts(create="20m", update="30m")
 DATA_PRIORITY = 1_000_000  # below what Kubernetes keeps for itself, above the service
@@ -80,7 +81,7 @@ class KubeStores(pulumi.ComponentResource):
             "StorageClass",
             called,
             namespace=None,
-            of=BACKUP,
+            of=SHARED,
             provisioner=self._args.provisioner,
             parameters={"type": "gp3", "encrypted": "true", "kmsKeyId": self._args.key_arn},
             volumeBindingMode="WaitForFirstConsumer",  # a volume can't leave its zone: the pod's decides
@@ -92,7 +93,7 @@ class KubeStores(pulumi.ComponentResource):
             "PriorityClass",
             called,
             namespace=None,
-            of=BACKUP,
+            of=SHARED,
             value=DATA_PRIORITY,
             globalDefault=False,
             preemptionPolicy="PreemptLowerPriority",
