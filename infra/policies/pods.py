@@ -46,7 +46,7 @@ def hardened(owner: Resource) -> Found:
     for each in containers(owner):
         rights = each.get("securityContext") or {}
         wrong = {
-            "runs as root": not rights.get("runAsNonRoot"),
+            "runs as root": not rights.get("runAsNonRoot") or rights.get("runAsUser") == 0,
             "may become more than it is": rights.get("allowPrivilegeEscalation", True),
             "is privileged": rights.get("privileged", False),
             "writes to its root": not rights.get("readOnlyRootFilesystem"),
@@ -104,9 +104,9 @@ def no_plain_setting(found: Resource) -> Found:
             yield f"holds {name}"
 
 
-def probes_differ(deployment: Resource) -> Found:
+def probes_differ(owner: Resource) -> Found:
     """A pod that can't answer is left out; only one that is stuck is ended."""
-    for each in listed(pod(deployment).get("containers")):
+    for each in listed(pod(owner).get("containers")):
         live, ready = each.get("livenessProbe"), each.get("readinessProbe")
         if not live or not ready:
             yield f"{each.get('name')} has no probe of its life or of its readiness"
@@ -120,8 +120,9 @@ def _path(probe: Mapping[str, Any]) -> object:
 
 def drains(deployment: Resource) -> Found:
     """An update loses no request: old pods stay until new ones serve, and finish what they began."""
-    update = ((deployment.props.get("spec") or {}).get("strategy") or {}).get("rollingUpdate") or {}
-    if update.get("maxUnavailable") not in {0, "0", "0%"}:
+    strategy = (deployment.props.get("spec") or {}).get("strategy") or {}
+    update = strategy.get("rollingUpdate") or {}
+    if strategy.get("type") == "Recreate" or update.get("maxUnavailable") not in {0, "0", "0%"}:
         yield "takes pods away before new ones serve"
     spec = pod(deployment)
     grace = spec.get("terminationGracePeriodSeconds", 30)
@@ -202,7 +203,7 @@ RULES = (
     rule("kube-bounded", bounded, "set resources.requests and limits", *WITH_PODS),
     rule("kube-no-plain-secret", no_plain_secret, "name it in RAG_SECRETS_FROM, or mount it", *WITH_PODS),
     rule("kube-no-plain-setting", no_plain_setting, "name it in RAG_SECRETS_FROM", "kubernetes:core/v1:ConfigMap"),
-    rule("kube-probes-differ", probes_differ, "/livez for life, /readyz for readiness", DEPLOYMENT),
+    rule("kube-probes-differ", probes_differ, "/livez for life, /readyz for readiness", DEPLOYMENT, STORE),
     rule("kube-drains", drains, "maxUnavailable 0, preStop, 45 s of grace", DEPLOYMENT),
     rule("kube-service-inside", nothing_but_the_ingress_is_open, "use the Ingress", SERVICE),
     rule("kube-front-tls", front_speaks_tls, "set the annotations of the load balancer", INGRESS),
