@@ -51,6 +51,9 @@ class Cluster:
     def create(self, path: str, body: dict[str, Any]) -> httpx.Response:
         return self._http.post(path, json=body)
 
+    def delete(self, path: str) -> None:
+        self._http.delete(path).raise_for_status()
+
     def pods(self, namespace: str, name: str) -> list[dict[str, Any]]:
         return self.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io/name={name}")
 

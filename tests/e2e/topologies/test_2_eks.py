@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,10 +25,16 @@ from tests.e2e.kube import Cluster, eventually, serves
 from tests.e2e.stack import Stack, Step
 from tests.e2e.topologies.conftest import REGION, SAME, edit
 from tests.infra.cloud_cases import DIGEST, VENDORS
+from tests.unit.opsctl.conftest import Ended
 
 TOPOLOGY = "eks"
 NAMESPACE = "rag-dev-eks"
 SECOND = DIGEST.replace("0" * 64, "2" * 64)
+REFUSED = DIGEST.replace("0" * 64, "e" * 64)
+PLURALS = {
+    "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+}
 OF_CLUSTER = ("aws_eks_", "aws_launch_template.")
 AT_ONCE = 2  # a preview mostly waits
 KUBE = "kubernetes:"
@@ -94,16 +101,32 @@ def test_the_scan_of_the_cluster_finds_no_more_than_dev_loosens(stack: Stack, tm
     assert of_cluster == {"CKV_AWS_39"}  # the API server is open to one named network; in production to none
 
 
+@pytest.fixture(scope="module")
+def kubeconfig(stack: Stack) -> Path:
+    """An operator's own, whose context is called as the cluster: by it `opsctl` finds the way there."""
+    document = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    document["contexts"][0]["name"] = document["current-context"] = stack.outputs()["cluster"]["name"]
+    made = stack.folder / "kubeconfig"
+    made.write_text(yaml.safe_dump(document))
+    return made
+
+
+def opsctl(stack: Stack, kubeconfig: Path, command: str, *more: str) -> Ended:
+    """Typed in the project's folder. No smoke test: these pods run nothing that could answer."""
+    words = [str(Path(sys.executable).with_name("opsctl")), command, "--stack", stack.name, "--yes"]
+    words += ["--no-smoke-test", "--settle-timeout", "120", "--output", "json", *more]
+    env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    done = subprocess.run(words, cwd=stack.folder, env=env, capture_output=True, text=True, check=False)
+    stack.log += [done.stdout, done.stderr]
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
 def test_opsctl_tells_from_the_api_server_what_runs(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kubeconfig = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     delivery = Delivery.model_validate(stack.outputs())
-    assert delivery.cluster is not None
     assert delivery.release is not None
-    kubeconfig["contexts"][0]["name"] = delivery.cluster.name  # a context that is called so leads to the cluster
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
     running, verdict = settle(delivery, delivery.release, limit_s=120, poll_s=0.5)
     assert (verdict.status, running.images) == ("running", (DIGEST,))
     assert running.ready_replicas == running.wanted_replicas
@@ -158,6 +181,43 @@ def test_a_new_image_rolls_with_no_pod_below_the_floor(stack: Stack, cluster: Cl
         stack.up()
     assert min(seen.serving) >= 1
     assert seen.revisions == {before, stack.outputs()["release"]["revision"]}
+
+
+@pytest.fixture
+def admission(cluster: Cluster) -> Iterator[None]:
+    """Refuses the pods of one image, as a rule about signatures would."""
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    check = {
+        "expression": f"object.spec.containers.all(each, each.image != '{REFUSED}')",
+        "message": "the image isn't signed",
+    }
+    spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}, "validations": [check]}
+    bound = {"policyName": "signed", "validationActions": ["Deny"]}
+    of = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "signed"}}
+    for kind, body in (("ValidatingAdmissionPolicy", spec), ("ValidatingAdmissionPolicyBinding", bound)):
+        cluster.create(PLURALS[kind], {**of, "kind": kind, "spec": body}).raise_for_status()
+    yield
+    for path in PLURALS.values():
+        cluster.delete(f"{path}/signed")
+
+
+@pytest.mark.usefixtures("admission")
+def test_an_image_that_never_runs_is_exit_code_5_and_a_rollback_mends_it(
+    stack: Stack, cluster: Cluster, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDLAB_KUBE_REFUSED_GRACE", "3")
+    with cluster.watched(NAMESPACE, "rag-api") as seen:
+        done = opsctl(stack, kubeconfig, "deploy", "--image", REFUSED)
+    assert done.code == 5, done.err
+    assert "the image isn't signed" in done.err
+    assert "opsctl rollback" in done.err.splitlines()[-1]
+    assert min(seen.serving) >= 1
+    back = opsctl(stack, kubeconfig, "rollback")
+    assert back.code == 0, back.err
+    assert f"going back to {SECOND}" in back.err
+    assert back.document["verdict"]["status"] == "running"  # a deployment of that image, as `deploy` does it
+    assert back.document["running"]["images"] == [SECOND]
+    assert stack.config()["rag-platform:service"]["image"] == SECOND
 
 
 def test_destroy_takes_the_front_door_before_the_cluster_and_leaves_nothing(
