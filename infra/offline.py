@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -228,6 +229,18 @@ def _have_a_loop() -> None:
         asyncio.set_event_loop(asyncio.new_event_loop())
 
 
+@contextmanager
+def _pickler_as_it_was() -> Iterator[None]:
+    """The SDK patches the pickler anew for each dynamic resource, a patch around the last, and takes none off."""
+    pickler = pickle._Pickler  # noqa: SLF001 - the one that it patches
+    kept = {name: vars(pickler)[name] for name in ("_batch_setitems", "save_dict")}
+    try:
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(pickler, name, method)
+
+
 def declare(cfg: StackConfig, *, name: str | None = None) -> Program:
     """Everything that the topology of `cfg` would declare."""
 
@@ -249,7 +262,7 @@ def record(cfg: StackConfig, build: Callable[[], Mapping[str, Any]]) -> Program:
     async def program() -> None:
         exported.update(await pulumi.Output.from_input(build()).future() or {})
 
-    with collector.paused():
+    with collector.paused(), _pickler_as_it_was():
         _sync_await(engine.run_pulumi_func(program))
     ordered = sorted(monitor.declared, key=lambda resource: (resource.type, resource.name))
     return Program(tuple(ordered), exported)

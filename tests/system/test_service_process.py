@@ -126,8 +126,7 @@ def test_ingest_reports_its_progress_in_a_pipe(tmp_path: Path) -> None:
     (tmp_path / "docs" / "a.jsonl").write_text('{"text": "one passage of text", "collection": "notes"}\n')
     command = [sys.executable, "-m", "service.jobs.ingest", str(tmp_path / "docs"), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "split 1/1" in done.stderr
-    assert "embed 1/1" in done.stderr
+    assert "documents 1/1" in done.stderr
     assert "not searched unless retrieval.collections names them: notes" in done.stderr
     refused_recall = subprocess.run([*command, "--min-recall", "nan"], capture_output=True, text=True, check=False)
     assert (refused_recall.returncode, refused_recall.stderr.count("recall@10 is")) == (1, 1)

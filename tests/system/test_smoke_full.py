@@ -123,7 +123,7 @@ def test_a_whole_deployment_holds_every_promise(deployed: int, tmp_path: Path, m
     facts = {each.name: each.facts for each in report.outcomes}
     assert facts["rate limit"]["retryAfterSeconds"] >= 1
     assert 0 < facts["rate limit"]["accepted"] < 100
-    assert facts["streaming"]["firstTokenMs"] < facts["streaming"]["totalMs"]
+    assert 0 < facts["streaming"]["firstTokenMs"] <= facts["streaming"]["totalMs"]
     assert set(facts["collections"]["hits"]) == {"posts", "articles", "repos"}
 
 
