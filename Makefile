@@ -16,6 +16,7 @@ CLOUDLAB ?= ../shared/cloudlab/run
 CHECKOV := .tools/checkov/.ready
 KUBE_SCORE := .tools/bin/kube-score
 IMAGE_TOOLS := .tools/image/.ready
+NEEDS_NOTHING := tests $(foreach lane,e2e image ray sagemaker scans torch,--ignore=tests/$(lane))
 LAB := CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan $(CLOUDLAB)
 
 .PHONY: help
@@ -67,7 +68,11 @@ test: tools ## the whole test suite that needs no cloud
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports > .venv/.contracts 2>&1 || { cat .venv/.contracts; exit 1; }
-	@$(ACTIVATE) && pytest tests --ignore=tests/e2e --ignore=tests/image --ignore=tests/scans --ignore=tests/torch --ignore=tests/sagemaker --ignore=tests/ray --cov
+	@$(ACTIVATE) && pytest $(NEEDS_NOTHING) --numprocesses=2 --dist=loadfile
+
+.PHONY: coverage
+coverage: tools ## the same with the lines that it never ran
+	@$(ACTIVATE) && pytest $(NEEDS_NOTHING) --numprocesses=2 --dist=loadfile --cov
 
 .PHONY: fuzz
 fuzz: $(READY) ## five minutes of random requests against the served contract

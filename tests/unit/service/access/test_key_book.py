@@ -25,7 +25,18 @@ def test_a_key_is_known_by_its_name_and_its_own_limits() -> None:
     assert book.caller(b"bob-key") == Caller("bob", Limits())
 
 
-@pytest.mark.parametrize("key", [b"", b"ada-ke", b"ada-key ", b"ADA-KEY", b"\xff\x00", ADA["sha256"].encode(), b"ada"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"",
+        b"ada-ke",
+        b"ada-key ",
+        b"ADA-KEY",
+        b"\xff\x00",
+        pytest.param(ADA["sha256"].encode(), id="its hash"),
+        b"ada",
+    ],
+)
 def test_what_is_not_exactly_a_key_is_nobodys(key: bytes) -> None:
     assert parsed(ADA, BOB).caller(key) is None
 
