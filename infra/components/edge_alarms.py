@@ -9,7 +9,7 @@ import pulumi
 
 from infra.components.observability.alarm import Alarm
 from infra.components.observability.declared import Told, declare
-from infra.components.observability.metrics import SERVICE, Math, Metric
+from infra.components.observability.metrics import Math, heartbeat, of_edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def edge_alarms(namespace: str, hosts: Sequence[str], config: Config) -> tuple[A
             entry="edge-silent",
             severity="notices",
             says=f"The edge {host} has not been heard of for {config.silent_minutes} minutes",
-            of=Metric(namespace, "heartbeat", {"Service": SERVICE, "Host": host}, "Sum", PERIOD_S),
+            of=heartbeat(namespace, host, PERIOD_S),
             threshold=1,
             comparison="<",
             periods=periods,
@@ -59,12 +59,12 @@ def edge_alarms(namespace: str, hosts: Sequence[str], config: Config) -> tuple[A
         )
         for host in hosts
     ]
-    of = {name: Metric(namespace, name, {"Service": SERVICE}, "Sum", PERIOD_S) for name in ("answers", "cloud_answers")}
+    answers, cloud = (of_edges(namespace, name, PERIOD_S) for name in ("answers", "cloud_answers"))
     share = Alarm(
         name="fallback",
         severity="notices",
         says=f"More than {config.fallback_percent} % of the edges' answers come from the cloud",
-        of=Math("100*cloud_answers/answers", of, "cloud"),
+        of=Math("100*cloud_answers/answers", {"answers": answers, "cloud_answers": cloud}, "cloud"),
         threshold=config.fallback_percent,
         periods=FALLBACK_PERIODS,
         datapoints=FALLBACK_PERIODS,

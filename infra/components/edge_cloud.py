@@ -14,6 +14,8 @@ from infra.components.edge_alarms import EdgeAlarmArgs, EdgeAlarms
 from infra.components.edge_identity import EdgeIdentity
 from infra.components.encryption import EncryptionKey
 from infra.components.model_access import ModelAccess, ModelAccessArgs, invoke_statements
+from infra.components.observability.declared import Observability, ServiceAlarms
+from infra.components.observability.watched import watched_edge
 from infra.components.permissions import Statement, allow
 from infra.components.vault import Vault
 from infra.delivery import Bundle, Endpoint
@@ -45,9 +47,11 @@ class EdgeCloud(pulumi.ComponentResource):
         endpoint: what the fallback's endpoint is made with.
         secrets: name -> ARN.
         topics: severity -> ARN.
+        dashboard_url: the stack's page.
     """
 
     identity: EdgeIdentity
+    model: ModelAccess | None = None
     bundle: Bundle | None = None
     endpoint: Endpoint | None = None
 
@@ -55,27 +59,35 @@ class EdgeCloud(pulumi.ComponentResource):
         self, name: str, cfg: StackConfig, site: Site, args: EdgeCloudArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rag-platform:component:EdgeCloud", name, None, opts)
-        self._name, self._cfg, self._site = name, cfg, site
+        self._name, self._cfg, self.site = name, cfg, site
         self._child = pulumi.ResourceOptions(parent=self)
         self.namespace = f"rag-platform/{cfg.stack}"
-        self._key_arn = EncryptionKey(name, site, opts=self._child).arn
+        self.key_arn = EncryptionKey(name, site, opts=self._child).arn
         self._access_log = PrivateBucket(
             f"{name}-logs",
             site,
             BucketArgs(expire_days=foundation.LOG_DAYS, writer=ACCESS_LOG),
             opts=self._child,
         )
-        alerts = Alerts(name, site, self._key_arn, cfg.monitoring, opts=self._child)
+        self.alerts = alerts = Alerts(name, site, self.key_arn, cfg.monitoring, opts=self._child)
         Budget(name, site, cfg.budget, alerts.notices, opts=self._child)
         self.topics = {"critical": alerts.pager, "warning": alerts.notices}
-        self.secrets = Vault(name, site, self._key_arn, self._credentials(), opts=self._child).arns
+        self.secrets = Vault(name, site, self.key_arn, self._credentials(), opts=self._child).arns
         may = [*self._bundles(), *self._fallback(), *self._own()]
         self.identity = EdgeIdentity(name, site, cfg.hybrid.edge.identity, may, opts=self._child)
         watched = EdgeAlarmArgs(
             self.namespace, args.hosts, cfg.hybrid.alarms, alerts, runbook=cfg.monitoring.runbook_url
         )
         EdgeAlarms(name, watched, opts=self._child)
+        self.dashboard_url = self._watch(args.hosts)
         self.register_outputs({"roleArn": self.identity.role_arn})
+
+    def _watch(self, hosts: Sequence[str]) -> pulumi.Output[str]:
+        """What every stack has: alarms on errors, latency and the promise, the price of the hour, a page of its own."""
+        name, cfg = self._name, self._cfg
+        seen = watched_edge(cfg, hosts)
+        alarms = ServiceAlarms(name, seen.front, self.alerts, cfg.monitoring, opts=self._child)
+        return Observability(name, cfg, self, seen, alarms.arns, opts=self._child).dashboard_url
 
     def _credentials(self) -> dict[str, pulumi.Input[str] | None]:
         secrets = self._cfg.secrets
@@ -91,18 +103,18 @@ class EdgeCloud(pulumi.ComponentResource):
         if not self._cfg.bundle_bucket:
             return []
         args = BucketArgs(
-            key_arn=self._key_arn,
+            key_arn=self.key_arn,
             log_bucket=self._access_log,
             noncurrent_days=self._cfg.hybrid.bundle.keep_days,
         )
-        store = PrivateBucket(f"{self._name}-bundles", self._site, args, opts=self._child)
+        store = PrivateBucket(f"{self._name}-bundles", self.site, args, opts=self._child)
         self.bundle = Bundle(bucket=store.bucket, prefix=PREFIX)
         objects = pulumi.Output.concat(store.arn, f"/{PREFIX}*")
         return [
             allow(["s3:GetObject"], [objects]),
             # without it S3 answers "forbidden" for what isn't there yet
             allow(["s3:ListBucket"], [store.arn], {"StringLike": {"s3:prefix": [f"{PREFIX}*"]}}),
-            allow(["kms:Decrypt"], [self._key_arn]),
+            allow(["kms:Decrypt"], [self.key_arn]),
         ]
 
     def _fallback(self) -> list[Statement]:
@@ -110,13 +122,13 @@ class EdgeCloud(pulumi.ComponentResource):
         if cfg.hybrid.fallback.kind != "sagemaker":
             return []
         args = ModelAccessArgs(
-            endpoint=cfg.generation.endpoint, vpc_id=None, key_arn=self._key_arn, log_bucket=self._access_log
+            endpoint=cfg.generation.endpoint, vpc_id=None, key_arn=self.key_arn, log_bucket=self._access_log
         )
-        model = ModelAccess(self._name, self._site, args, opts=self._child)
+        self.model = model = ModelAccess(self._name, self.site, args, opts=self._child)
         self.endpoint = Endpoint(
-            name=cfg.generation.endpoint, role_arn=model.role_arn, bucket=model.bucket, key_arn=self._key_arn
+            name=cfg.generation.endpoint, role_arn=model.role_arn, bucket=model.bucket, key_arn=self.key_arn
         )
-        return invoke_statements(self._site, cfg.generation.endpoint, cfg.generation.component)
+        return invoke_statements(self.site, cfg.generation.endpoint, cfg.generation.component)
 
     def _own(self) -> list[Statement]:
         """Counts into the stack's namespace, and the key of the other stack's service."""

@@ -63,6 +63,7 @@ class HybridTopology(pulumi.ComponentResource):
             region=cfg.region if cloud else None,
             release=Release(revision=version("rag-platform")),
             logs=Logs(kind="files", selector=f"{stack_home(cfg.stack)}/run/logs/*.log"),
+            dashboard_url=cloud.dashboard_url if cloud else None,
             secrets=cloud.secrets if cloud else None,
             topics=cloud.topics if cloud else None,
             jobs={

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from service.telemetry.push import Minute
 
 SERVICE = "rag-platform"
+MOST_VALUES = 150  # that one metric of a call may carry
 # Tried once: the next minute is the next try.
 ONCE = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 REFUSED = {  # however often they are sent
@@ -74,15 +75,13 @@ class CloudWatch:
         }
         for name, count in minute.counts.items():
             yield {**of, "MetricName": name, "Value": count, "Unit": "Count"}
-        if minute.latencies:
+        latencies = sorted(minute.latencies.items())
+        for first in range(0, len(latencies), MOST_VALUES):
+            values, counts = zip(*latencies[first : first + MOST_VALUES], strict=True)
             yield {
                 **of,
                 "MetricName": "total_latency_ms",
                 "Unit": "Milliseconds",
-                "StatisticValues": {
-                    "SampleCount": minute.latencies,
-                    "Sum": minute.latency_sum,
-                    "Minimum": minute.latency_min,
-                    "Maximum": minute.latency_max,
-                },
+                "Values": list(values),  # not sums of them: these have percentiles
+                "Counts": list(counts),
             }

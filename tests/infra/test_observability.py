@@ -144,9 +144,70 @@ def shown(program: offline.Program) -> set[Named]:
 
 
 def test_no_widget_refers_to_a_metric_that_nothing_emits(programs: dict[str, offline.Program]) -> None:
-    for topology in ("prod", "lambda", "eks"):
-        assert len(shown(programs[topology])) > 30
+    for topology, least in (("prod", 30), ("lambda", 30), ("eks", 30), ("hybrid", 12)):
+        assert len(shown(programs[topology])) > least
         assert shown(programs[topology]) - known() == set(), topology
+
+
+PUSHED = {"requests", "errors", "refused", "degraded", "total_latency_ms"}
+
+
+def test_a_hybrid_refers_to_what_an_edge_pushes_and_not_to_what_only_log_lines_carry(
+    programs: dict[str, offline.Program],
+) -> None:
+    """tests/unit/service/telemetry/test_push.py reads the names off a push."""
+    made = programs["hybrid"]
+    listed = shown(made) | {named for alarm in made.of("MetricAlarm") for named in referred(alarm)}
+    own_ones = {(of, name) for space, of, name in listed if space == "service"}
+    functions = {(of, name) for _, of, name in FUNCTIONS if name in {"hourly_cost_usd", "unpriced_resources"}}
+    of_edges = {(of, name) for _, of, name in EDGE} | {(frozenset({"Service"}), name) for name in PUSHED}
+    assert own_ones == of_edges | functions
+
+
+# The guide's alerts and the issue's, by topology: a set of alarms, or why there is none.
+NO_PLATFORM = "the platform has no such number"
+ALERTS: dict[str, dict[str, str]] = {
+    "errors": {},
+    "latency": {},
+    "endpoint-down": {},
+    "hourly-cost": {},
+    "burn-fast": {},
+    "burn-slow": {},
+    "slow-answers": {},
+    "saturated": {},
+    "degraded": {},
+    "endpoint-idle": {},
+    "no-traffic": {"hybrid": "an edge is idle at night, and edge-silent says when it is offline"},
+    "unavailable": {"hybrid": "an edge answers its own machine alone"},
+    "canary-silent": {"hybrid": "there is no canary"},
+    "certificate": {"hybrid": "there is no public name"},
+    "generator-failing": {"hybrid": "the model is local; endpoint-failing watches the one behind it"},
+    "openai-limited": {"hybrid": "an edge asks no OpenAI"},
+    "fallback": dict.fromkeys(("prod", "lambda", "eks"), "nothing falls back"),
+    "edge-silent": dict.fromkeys(("prod", "lambda", "eks"), "there is no edge"),
+    "copies-missing": {"lambda": NO_PLATFORM, "hybrid": "edge-silent is that of a host"},
+    "copies-at-most": {"lambda": "throttles and concurrency say it", "hybrid": "a host does not scale"},
+    "throttles": dict.fromkeys(("prod", "eks", "hybrid"), "there is no function"),
+    "backup-missed": dict.fromkeys(("prod", "lambda", "eks", "hybrid"), "no store of its own in this case"),
+}
+
+
+def test_each_alert_exists_in_each_topology_or_there_is_a_reason(programs: dict[str, offline.Program]) -> None:
+    for topology in ("prod", "lambda", "eks", "hybrid"):
+        made = programs[topology]
+        said = [each.inputs["alarmDescription"] for each in (*made.of("MetricAlarm"), *made.of("CompositeAlarm"))]
+        there = {text.rpartition("#alarm-")[2] for text in said}
+        wanted = {alert for alert, without in ALERTS.items() if topology not in without}
+        assert wanted <= there, topology
+        assert there & {alert for alert, without in ALERTS.items() if topology in without} == set(), topology
+
+
+def test_a_failed_fallback_of_an_edge_is_brought_back_as_in_the_cloud(programs: dict[str, offline.Program]) -> None:
+    made = programs["hybrid"]
+    rule = made.one("CompositeAlarm", "-endpoint-down").inputs["alarmRule"]
+    assert rule == 'ALARM("rag-platform-prod-endpoint-failing")'
+    assert made.one("EventRule", "redeploy-alarm").inputs["eventPattern"].count("rag-platform-prod-endpoint-down") == 1
+    assert made.outputs["dashboardUrl"].endswith("#dashboards/dashboard/rag-platform-prod")
 
 
 def test_all_that_the_service_emits_is_shown(programs: dict[str, offline.Program]) -> None:

@@ -86,17 +86,18 @@ def standing_alarms(watched: Watched, config: Monitoring, budget: Budget) -> tup
 
 def _service(watched: Watched, config: Monitoring) -> Iterator[Alarm]:
     space = watched.namespace
-    yield Alarm(
-        name="no-traffic",
-        severity="notices",
-        says=f"Fewer than {config.min_requests_per_hour} requests in an hour",
-        of=_traffic(watched, config.min_requests_per_hour),
-        threshold=config.min_requests_per_hour,
-        comparison="<",
-        periods=1,
-        datapoints=1,
-        missing="breaching",
-    )
+    if not watched.hosts:  # an edge is idle at night, and offline it serves all the same
+        yield Alarm(
+            name="no-traffic",
+            severity="notices",
+            says=f"Fewer than {config.min_requests_per_hour} requests in an hour",
+            of=_traffic(watched, config.min_requests_per_hour),
+            threshold=config.min_requests_per_hour,
+            comparison="<",
+            periods=1,
+            datapoints=1,
+            missing="breaching",
+        )
     yield Alarm(
         name="saturated",
         severity="notices",
@@ -208,7 +209,7 @@ def _endpoint(watched: Watched, config: Monitoring) -> Iterator[Alarm | Composit
         name="endpoint-down",
         severity="pager",
         says="The model endpoint is down: its calls fail, as the service or as SageMaker sees them",
-        parts=("generator-failing", "endpoint-failing"),
+        parts=("endpoint-failing",) if watched.generator == "none" else ("generator-failing", "endpoint-failing"),
         when="any",
     )
     if watched.component is not None:  # scales to zero by itself

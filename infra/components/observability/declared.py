@@ -13,7 +13,7 @@ from infra.components.observability.alarms import deployment_alarms, standing_al
 from infra.components.observability.cloudwatch_dashboard import body
 from infra.components.observability.metrics import Metric
 from infra.components.observability.queries import QUERIES
-from infra.components.observability.widgets import platform_widgets, service_widgets, stack_widgets
+from infra.components.observability.widgets import edge_widgets, platform_widgets, service_widgets, stack_widgets
 from infra.components.own_functions.canary import Canary, CanaryArgs
 from infra.components.own_functions.cost_rate import CostRate, CostRateArgs
 from infra.components.own_functions.healing import Healing, HealingArgs
@@ -119,8 +119,13 @@ class Observability(pulumi.ComponentResource):
         """One page for the stack, and the questions that are asked of its log again and again."""
         child = pulumi.ResourceOptions(parent=self)
         config = cfg.monitoring
+        answers = (config.p95_seconds, config.error_rate_percent)
         shown = (
-            *service_widgets(watched.namespace, config.p95_seconds, config.error_rate_percent),
+            *(
+                edge_widgets(watched.namespace, watched.hosts, *answers)
+                if watched.hosts
+                else service_widgets(watched.namespace, *answers)
+            ),
             *stack_widgets(watched, config, cfg.budget),
             *platform_widgets(watched),
         )

@@ -47,6 +47,7 @@ Own = Literal[
 OfFunctions = Literal["available", "canary_latency_ms", "hourly_cost_usd", "unpriced_resources"]
 OfDependency = Literal["dependency_calls", "dependency_failures", "dependency_limited"]
 OfStore = Literal["backups"]
+OfEdges = Literal["answers", "cloud_answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ def own(namespace: str, name: Own | OfFunctions, stat: str = "Sum", period_s: in
 def dependency(namespace: str, name: OfDependency, which: str, period_s: int = MINUTE_S) -> Metric:
     """What the service counts of its calls to one dependency."""
     return Metric(namespace, name, {"Service": SERVICE, "Dependency": which}, "Sum", period_s)
+
+
+def of_edges(namespace: str, name: OfEdges, period_s: int = MINUTE_S) -> Metric:
+    """What edges push besides the service's own names: all of them together."""
+    return Metric(namespace, name, {"Service": SERVICE}, "Sum", period_s)
+
+
+def heartbeat(namespace: str, host: str, period_s: int = MINUTE_S) -> Metric:
+    """The signs of life of one edge, one a minute while it is online."""
+    return Metric(namespace, "heartbeat", {"Service": SERVICE, "Host": host}, "Sum", period_s)
 
 
 def saved(namespace: str, kind: str, name: OfStore = "backups") -> Metric:

@@ -10,7 +10,7 @@ import pulumi
 from infra.components.observability.metrics import MINUTE_S, Metric, own
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from infra.config import StackConfig
 
@@ -128,6 +128,7 @@ class Watched:
         open_to_all: callers need no key.
         log_group: where the service's lines go.
         backups: what is saved each night -> how many backups were finished.
+        hosts: of edges, by the names that their metrics carry; empty where the service runs in the cloud.
     """
 
     namespace: str
@@ -144,6 +145,7 @@ class Watched:
     open_to_all: bool = False
     log_group: pulumi.Input[str] | None = None
     backups: Mapping[str, Metric] = field(default_factory=dict)
+    hosts: Sequence[str] = ()
 
 
 def watched(
@@ -175,4 +177,20 @@ def watched(
         open_to_all=cfg.access.auth == "none",
         log_group=log_group,
         backups=backups or {},
+    )
+
+
+def watched_edge(cfg: StackConfig, hosts: Sequence[str]) -> Watched:
+    """An edge: nobody asks it from outside, and of its calls only the answers from the cloud are counted."""
+    namespace = f"rag-platform/{cfg.stack}"
+    asleep_alone = cfg.generation.scaling.min == 0
+    behind = cfg.hybrid.fallback.kind == "sagemaker"
+    return Watched(
+        namespace=namespace,
+        front=service_alone(namespace),
+        serves=True,
+        generator="none",
+        endpoint=cfg.generation.endpoint if behind else None,
+        component=cfg.generation.component if behind and asleep_alone else None,
+        hosts=hosts,
     )

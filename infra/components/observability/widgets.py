@@ -14,11 +14,13 @@ from infra.components.observability.metrics import (
     dependency,
     endpoint,
     endpoint_host,
+    heartbeat,
+    of_edges,
     own,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from infra.components.observability.watched import Front, Watched
     from infra.config.workload import Budget, Monitoring
@@ -62,7 +64,42 @@ def _quantile(name: str, share: str) -> str:
 
 
 def service_widgets(space: str, p95_s: float, error_percent: float) -> Iterator[Widget]:
-    """What the service says of itself: the same in every topology."""
+    """What the service says of itself in the cloud, whatever runs it."""
+    yield from _answers(space, p95_s, error_percent)
+    yield Widget(
+        title="Time per stage, p95",
+        unit="ms",
+        series=tuple(Series(stage, own(space, f"{stage}_latency_ms", "p95")) for stage in STAGES),  # type: ignore[arg-type]
+        prometheus=tuple((stage, _quantile(f"{stage}_latency_ms", "0.95")) for stage in STAGES),
+    )
+    yield Widget(
+        title="Errors by cause",
+        series=tuple(Series(name, own(space, name)) for name in CAUSES),  # type: ignore[arg-type]
+        prometheus=(("{{cause}}", "60 * sum by (cause) (rate(errors_total[5m]))"),),
+    )
+    yield from _dependencies(space)
+    yield from _load(space)
+    yield from _money(space)
+
+
+def edge_widgets(space: str, hosts: Sequence[str], p95_s: float, error_percent: float) -> Iterator[Widget]:
+    """What edges push while they are online; the rest is in each one's /metrics, for `docs/grafana.json`."""
+    yield from _answers(space, p95_s, error_percent)
+    yield Widget(
+        title="Answers, and those that the cloud gave",
+        series=(Series("answers", of_edges(space, "answers")), Series("cloud", of_edges(space, "cloud_answers"))),
+    )
+    yield Widget(
+        title="Signs of life, one a minute",
+        series=tuple(Series(host, heartbeat(space, host)) for host in hosts),
+    )
+    yield Widget(
+        title="Degraded answers, and refused requests",
+        series=(Series("degraded", own(space, "degraded")), Series("refused", own(space, "refused"))),
+    )
+
+
+def _answers(space: str, p95_s: float, error_percent: float) -> Iterator[Widget]:
     yield Widget(
         title="Latency",
         unit="ms",
@@ -83,17 +120,9 @@ def service_widgets(space: str, p95_s: float, error_percent: float) -> Iterator[
         prometheus=(("errors", '100 * sum(rate(requests_total{status=~"5.."}[5m])) / sum(rate(requests_total[5m]))'),),
         line=error_percent,
     )
-    yield Widget(
-        title="Time per stage, p95",
-        unit="ms",
-        series=tuple(Series(stage, own(space, f"{stage}_latency_ms", "p95")) for stage in STAGES),  # type: ignore[arg-type]
-        prometheus=tuple((stage, _quantile(f"{stage}_latency_ms", "0.95")) for stage in STAGES),
-    )
-    yield Widget(
-        title="Errors by cause",
-        series=tuple(Series(name, own(space, name)) for name in CAUSES),  # type: ignore[arg-type]
-        prometheus=(("{{cause}}", "60 * sum by (cause) (rate(errors_total[5m]))"),),
-    )
+
+
+def _dependencies(space: str) -> Iterator[Widget]:
     yield Widget(
         title="Calls to dependencies that failed",
         series=tuple(Series(each, dependency(space, "dependency_failures", each)) for each in DEPENDENCIES),
@@ -122,8 +151,6 @@ def service_widgets(space: str, p95_s: float, error_percent: float) -> Iterator[
             ("refused", '60 * sum(rate(dependency_latency_ms_count{outcome=~"upstream_.*"}[5m]))'),
         ),
     )
-    yield from _load(space)
-    yield from _money(space)
 
 
 def _load(space: str) -> Iterator[Widget]:
@@ -230,15 +257,16 @@ def _endpoint(name: str, component: str | None) -> Iterator[Widget]:
 def stack_widgets(watched: Watched, config: Monitoring, budget: Budget) -> Iterator[Widget]:
     """What the stack's own functions measure: the promise, as seen from outside, and what an hour costs."""
     space, front = watched.namespace, watched.front
-    yield Widget(
-        title="Available, asked from outside",
-        series=(Series("available", own(space, "available", "Average", HOUR_S)),),
-    )
-    yield Widget(
-        title="Canary, all checks",
-        unit="ms",
-        series=(Series("time", own(space, "canary_latency_ms", "Average", HOUR_S)),),
-    )
+    if watched.url is not None and config.canary_minutes:
+        yield Widget(
+            title="Available, asked from outside",
+            series=(Series("available", own(space, "available", "Average", HOUR_S)),),
+        )
+        yield Widget(
+            title="Canary, all checks",
+            unit="ms",
+            series=(Series("time", own(space, "canary_latency_ms", "Average", HOUR_S)),),
+        )
     allowed = 100 - config.slo_availability_percent
     asked = {name: replace(metric, period_s=DAY_S) for name, metric in _asked(front).items()}
     failed = "+".join(f"FILL({name},0)" for name in asked if name != "requests")
@@ -258,10 +286,11 @@ def stack_widgets(watched: Watched, config: Monitoring, budget: Budget) -> Itera
         ),
         line=float(round(budget.most_per_hour_usd, 4)),
     )
-    yield Widget(
-        title="Copies that say they run",
-        series=(Series("processes", own(space, "processes", "Sum")),),
-    )
+    if not watched.hosts:
+        yield Widget(
+            title="Copies that say they run",
+            series=(Series("processes", own(space, "processes", "Sum")),),
+        )
 
 
 def _asked(front: Front) -> dict[str, Metric]:

@@ -77,9 +77,20 @@ def events(rule: Declared, at: Situation) -> Iterator[Component]:
     )
 
 
+PUSHED = 9  # by each stack's edges: seven counts and latencies of their service, two of the stack's own functions
+
+
 def dashboard(page: Declared, at: Situation) -> Iterator[Component]:
-    """A page, looked at or not."""
-    del at
+    """A page, looked at or not; with edges, whose metrics come by no log group, those metrics too."""
+    if edges := [watch for watch in at.program.of("MetricAlarm") if "-heartbeat-" in watch.name]:
+        yield Component(
+            resource=page.name,
+            part="monitoring",
+            name="metrics that edges push",
+            price_key="cloudwatch.metric_month",
+            quantity=Decimal(PUSHED + len(edges)),
+            unit="metric-month",
+        )
     yield Component(
         resource=page.name,
         part="monitoring",

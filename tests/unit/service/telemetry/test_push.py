@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, Literal
 
 import boto3
@@ -44,7 +43,7 @@ class Clock:
 
 def answered(served_by: Literal["edge", "cloud"] | None = "edge", status: int = 200, route: str = "/rag") -> Exchange:
     exchange = Exchange("r1", "POST", route=route, status=status)
-    exchange.trace = Trace(served_by=served_by)
+    exchange.trace = Trace(served_by=served_by, stage_ms={"retrieval": 5.0})
     exchange.ended = exchange.started + 0.25
     return exchange
 
@@ -60,8 +59,9 @@ async def test_a_minute_counts_answers_by_who_served_them() -> None:
         push.ended(exchange)
     await push.push()
     ((minute,),) = wire.calls
-    assert dict(minute.counts) == {"requests": 4, "errors": 1, "answers": 3, "cloud_answers": 2}
-    assert (minute.latencies, minute.latency_min, minute.latency_max) == (3, 250.0, 250.0)
+    counted = {"requests": 4, "errors": 1, "refused": 0, "degraded": 0, "answers": 3, "cloud_answers": 2}
+    assert dict(minute.counts) == counted
+    assert minute.latencies == {250.0: 4}
     assert sent == [minute.at]
 
 
@@ -82,7 +82,7 @@ async def test_what_waited_offline_is_sent_oldest_first_and_once(caplog: pytest.
         clock.now += 60
     wire.failure = None
     await push.push()
-    assert [len(call) for call in wire.calls] == [AT_ONCE, AT_ONCE, 51]
+    assert [len(call) for call in wire.calls] == [AT_ONCE] * 3 + [251 - 3 * AT_ONCE]
     assert wire.arrived == sorted(wire.arrived)
     assert len({*wire.arrived}) == 251
     assert caplog.text.count("can't be sent") == 1
@@ -145,8 +145,25 @@ def test_only_the_sign_of_life_is_the_hosts_own() -> None:
         "heartbeat": 2,
         "requests": 1,
         "errors": 1,
+        "refused": 1,
+        "degraded": 1,
         "answers": 1,
         "cloud_answers": 1,
         "total_latency_ms": 1,
     }
-    assert Decimal(data["total_latency_ms"]["StatisticValues"]["Sum"]) == 250
+    assert (data["total_latency_ms"]["Values"], data["total_latency_ms"]["Counts"]) == ([250.0], [1])
+
+
+def test_the_busiest_minutes_fit_into_calls_that_cloudwatch_takes() -> None:
+    """At most 150 values in a metric, and 1,000 metrics in a call."""
+    minute = Minute(at=1.0)
+    for took_ms in (digits * 10**power for digits in range(10, 100) for power in range(5)):
+        exchange = answered()
+        exchange.ended = exchange.started + took_ms / 1000
+        minute.add(exchange)
+    assert len(minute.latencies) > 300
+    data = [*CloudWatch("n", host="device", region="x")._data(minute)]
+    latencies = [each for each in data if each["MetricName"] == "total_latency_ms"]
+    assert max(len(each["Values"]) for each in latencies) <= 150
+    assert sum(sum(each["Counts"]) for each in latencies) == 450
+    assert len(data) * AT_ONCE <= 1000
