@@ -19,7 +19,7 @@ from infra.components.store_balancer import StoreBalancer, StoreBalancerArgs
 from infra.components.store_host import HostArgs, StoreHost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from infra.components.account import Site
     from infra.config import StackConfig
@@ -72,7 +72,10 @@ class Stores(Protocol):
         running: those that the config wants self-hosted.
         secrets: their credentials for the vault, by name.
         snapshots: the policy that saves their volumes each night, None where they are saved another way.
+        disk_labels: what the metric of their volumes carries besides the store's name.
     """
+
+    disk_labels: Mapping[str, str]
 
     running: list[RunningStore]
     secrets: dict[str, pulumi.Input[str] | None]
@@ -94,6 +97,7 @@ class _Credential:
 class DataStores(pulumi.ComponentResource):
     """`running` are the stores that the config wants self-hosted; `secrets` are their credentials for the vault."""
 
+    disk_labels: Mapping[str, str] = store_scripts.DISK_LABELS
     running: list[RunningStore]
     secrets: dict[str, pulumi.Input[str] | None]
     snapshots: pulumi.Output[str] | None
@@ -103,6 +107,7 @@ class DataStores(pulumi.ComponentResource):
     ) -> None:
         super().__init__("rag-platform:component:DataStores", name, None, opts)
         self._name, self._site, self._args = name, site, args
+        self._namespace = f"rag-platform/{site.stack}"
         self._child = pulumi.ResourceOptions(parent=self)
         self.running = []
         if cfg.retrieval.qdrant == "self-hosted":
@@ -124,7 +129,7 @@ class DataStores(pulumi.ComponentResource):
         """A store on one instance."""
         spec, token, group = store_scripts.STORES[kind], self._token(kind), self._group(kind)
         (host,) = self._hosts(kind, size, group, self._profile(kind, token), count=1)
-        host.start(spec.script(self._site.region, token.arn, size.image), after=None)
+        host.start(spec.script(self._site.region, token.arn, size.image, self._agent(kind)), after=None)
         return RunningStore(kind, group, host.address, spec.port, token.value)
 
     def _qdrant(self, size: VectorStore) -> RunningStore:
@@ -134,7 +139,8 @@ class DataStores(pulumi.ComponentResource):
         first, started = hosts[0], None
         for host in hosts:
             joins = store_scripts.peer_command(host.address, None if host is first else first.address)
-            script = spec.script(self._site.region, token.arn, size.image, store_scripts.cluster_options(size), joins)
+            agent, options = self._agent("qdrant"), store_scripts.cluster_options(size)
+            script = spec.script(self._site.region, token.arn, size.image, agent, options, joins)
             started = host.start(script, after=started)
         if len(hosts) == 1:
             return RunningStore("qdrant", group, first.address, spec.port, token.value)
@@ -182,6 +188,9 @@ class DataStores(pulumi.ComponentResource):
             for number in range(count)
         ]
 
+    def _agent(self, kind: str) -> str:
+        return store_scripts.agent_settings(self._namespace, kind)
+
     def _token(self, kind: str) -> _Credential:
         name = f"{self._name}-{kind}-token"
         token = GeneratedToken(name, opts=self._site.stateful(self))
@@ -203,7 +212,7 @@ class DataStores(pulumi.ComponentResource):
         return group
 
     def _profile(self, kind: str, token: _Credential) -> pulumi.Output[str]:
-        """What the instances of a store may do: read its credential, and be reached by Session Manager."""
+        """What the instances of a store may do: read its credential, say how full its volume is, take a session."""
         name = f"{self._name}-{kind}-host"
         host = role(
             name,
@@ -212,6 +221,8 @@ class DataStores(pulumi.ComponentResource):
             statements=[
                 allow(["secretsmanager:GetSecretValue"], [token.arn]),
                 allow(["kms:Decrypt"], [self._args.key_arn]),
+                # it has no resource to name
+                allow(["cloudwatch:PutMetricData"], ["*"], {"StringEquals": {"cloudwatch:namespace": self._namespace}}),
             ],
             parent=self,
         )

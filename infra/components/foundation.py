@@ -22,7 +22,7 @@ from infra.components.data_stores import DataStores, Stores, StoresArgs
 from infra.components.encryption import EncryptionKey
 from infra.components.model_access import ModelAccess, ModelAccessArgs, invoke_statements
 from infra.components.network import Network, NetworkArgs
-from infra.components.observability.metrics import snapshots
+from infra.components.observability.metrics import disk, snapshots
 from infra.components.registry import Registry
 from infra.components.switches import Switches
 from infra.components.vault import Vault
@@ -203,6 +203,13 @@ class Foundation(pulumi.ComponentResource):
         """What says that the volumes of stores on instances were saved."""
         policy = self.stores.snapshots if self.stores else None
         return {} if policy is None else {"volumes": snapshots(policy)}
+
+    def disks(self) -> dict[str, Metric]:
+        """How full the volumes of the self-hosted stores are."""
+        if self.stores is None:
+            return {}
+        stores, namespace = self.stores, f"rag-platform/{self._cfg.stack}"
+        return {store.kind: disk(namespace, store.kind, stores.disk_labels) for store in stores.running}
 
     def _on_instances(self) -> DataStores | None:
         if self._network is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pulumi
+
+from infra.components.observability.metrics import SERVICE
 
 if TYPE_CHECKING:
     from infra.config.workload import VectorStore
@@ -16,7 +19,7 @@ PEER_PORT = 6335  # Qdrant's instances among themselves
 # The credential is in a file on the encrypted root disk, which outlives a reboot, and in no argument of a process.
 BOOT = """#!/bin/bash
 set -euo pipefail
-dnf install -y docker
+dnf install -y docker amazon-cloudwatch-agent
 for _ in $(seq 120); do
   disk=$(lsblk -dnpo NAME,TYPE | awk '$2 == "disk" {{print $1}}' | while read -r d; do
     [ "$(lsblk -no NAME "$d" | wc -l)" = 1 ] && echo "$d" && break; done || true)
@@ -38,7 +41,14 @@ SETTINGS
 chown 10001:10001 /etc/store-settings
 docker run -d --name store --restart always --user 10001:10001 --read-only --tmpfs /tmp --cap-drop ALL \\
   {ports} -v /data/store:{path} -v /etc/store-settings:/etc/store-settings:ro {options} {image} {command}
+cat > /opt/aws/amazon-cloudwatch-agent/etc/store.json <<'AGENT'
+{agent}
+AGENT
+chmod 644 /opt/aws/amazon-cloudwatch-agent/etc/store.json
+/opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s \\
+  -c file:/opt/aws/amazon-cloudwatch-agent/etc/store.json
 """
+DISK_LABELS = {"path": "/data", "fstype": "xfs"}  # the agent adds them to what it says of the volume above
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,14 @@ class StoreSpec:
         region: str,
         secret_arn: pulumi.Input[str],
         image: str | None,
+        agent: str,
         options: str = "",
         command: pulumi.Input[str] = "",
     ) -> pulumi.Output[str]:
         """The user data of an instance; it names the secret and never holds it.
 
-        `image` takes the place of the vendor's; `options` and `command` are added.
+        `image` takes the place of the vendor's; `agent` is what CloudWatch's agent is told; `options` and `command` are
+        added.
         """
         ports = [port for port in (self.port, self.peer_port) if port is not None]
         return pulumi.Output.format(
@@ -84,8 +96,23 @@ class StoreSpec:
             path=self.path,
             options=f"{self.options} {options}".strip(),
             image=image or self.image,
+            agent=agent,
             command=pulumi.Output.concat(self.command, command),
         )
+
+
+def agent_settings(namespace: str, kind: str) -> str:
+    """What CloudWatch's agent measures: how full the store's volume is, each five minutes, under no host's name."""
+    disk = {
+        "measurement": ["used_percent"],
+        "resources": [DISK_LABELS["path"]],
+        "drop_device": True,
+        "append_dimensions": {"Service": SERVICE, "Store": kind},
+    }
+    agent = {"metrics_collection_interval": 300, "omit_hostname": True, "run_as_user": "cwagent"}
+    return json.dumps(
+        {"agent": agent, "metrics": {"namespace": namespace, "metrics_collected": {"disk": disk}}}, indent=1
+    )
 
 
 def cluster_settings(size: VectorStore) -> dict[str, str]:

@@ -199,6 +199,7 @@ class Monitoring(Section):
     min_requests_per_hour: Count = 1
     idle_hours: Annotated[int, Number, Field(ge=1, le=24)] = 6  # an alarm looks back a day at most
     certificate_days: Count = 21
+    disk_percent: Annotated[int, Number, Field(ge=10, le=94)] = 80  # of a store's volume; at 95 somebody is woken
     canary_minutes: Annotated[int, Number, Field(ge=0, le=60)] = 5  # 0: nobody asks from outside
     slo_availability_percent: Annotated[float, Number, Field(ge=90, le=99.99)] = 99.5
     slo_latency_percent: Percent = 95  # of the answers within p95Seconds

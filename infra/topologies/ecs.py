@@ -164,6 +164,7 @@ class EcsTopology(pulumi.ComponentResource):
             copies=copies,
             certificate_arn=self._certificate,
             backups=self._base.saved_volumes(),
+            disks=self._base.disks(),
         )
         made = Observability(self._name, cfg, self._base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url

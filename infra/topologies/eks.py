@@ -186,6 +186,7 @@ class EksTopology(pulumi.ComponentResource):
             copies=copies,
             certificate_arn=certificate,
             backups={kind: saved(front.requests.namespace, kind) for kind in backups.kinds(cfg)},
+            disks=self._base.disks(),
         )
         made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url

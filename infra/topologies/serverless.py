@@ -104,6 +104,7 @@ class ServerlessTopology(pulumi.ComponentResource):
             log_group=self._logs.name,
             certificate_arn=certificate,
             backups=base.saved_volumes(),
+            disks=base.disks(),
         )
         made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url

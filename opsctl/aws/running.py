@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
@@ -20,6 +21,7 @@ CPU_UNITS, MIB = Decimal(1024), Decimal(1024)
 BALANCERS = {"app": "alb.hour", "net": "nlb.hour"}
 FAMILIES = {"X86_64": "x86", "ARM64": "arm"}
 HOUR_S = 3600
+HOURS_PER_MONTH = Decimal(730)  # as AWS divides a month
 
 Count = tuple[str, Decimal]
 
@@ -44,7 +46,8 @@ class Running:
         """
         counts: defaultdict[str, Decimal] = defaultdict(Decimal)
         with translated(f"what runs of stack '{self.stack}'"):
-            for key, amount in (*self._tagged(), *self._hosts(), *self._gateways(), *self._endpoint(endpoint)):
+            parts = (self._tagged(), self._hosts(), self._volumes(), self._gateways(), self._endpoint(endpoint))
+            for key, amount in chain.from_iterable(parts):
                 counts[key] += amount
         return {key: amount for key, amount in counts.items() if amount}
 
@@ -70,9 +73,9 @@ class Running:
         return [{"Name": f"tag:{TAG}", "Values": [self.stack]}]
 
     def _tagged(self) -> Iterator[Count]:
-        """Balancers, clusters and services, by their ARNs."""
+        """Balancers, clusters, services and caches, by their ARNs."""
         pages = self._client("resourcegroupstaggingapi").get_paginator("get_resources")
-        kinds = ["elasticloadbalancing:loadbalancer", "eks:cluster", "ecs:service"]
+        kinds = ["elasticloadbalancing:loadbalancer", "eks:cluster", "ecs:service", "elasticache:replicationgroup"]
         asked = {"TagFilters": [{"Key": TAG, "Values": [self.stack]}], "ResourceTypeFilters": kinds}
         for page in pages.paginate(**asked):
             for each in page["ResourceTagMappingList"]:
@@ -86,6 +89,14 @@ class Running:
             yield "eks.cluster_hour", Decimal(1)
         elif service == "ecs":
             yield from self._tasks(arn, name.split("/")[1])
+        elif service == "elasticache":
+            yield from self._cache_nodes(name.split(":")[1])
+
+    def _cache_nodes(self, group: str) -> Iterator[Count]:
+        found = self._client("elasticache").describe_replication_groups(ReplicationGroupId=group)["ReplicationGroups"]
+        for each in found:
+            engine, kind = each.get("Engine", "redis"), each["CacheNodeType"]
+            yield f"elasticache.{engine}.{kind}.node_hour", Decimal(len(each["MemberClusters"]))
 
     def _tasks(self, arn: str, cluster: str) -> Iterator[Count]:
         ecs = self._client("ecs")
@@ -105,6 +116,13 @@ class Running:
             for group in page["Reservations"]:
                 for each in group["Instances"]:
                     yield f"ec2.{each['InstanceType']}.hour", Decimal(1)
+
+    def _volumes(self) -> Iterator[Count]:
+        """Those of the stores; a GB of a month is paid by the hour too."""
+        pages = self._client("ec2").get_paginator("describe_volumes")
+        for page in pages.paginate(Filters=self._filter()):
+            for each in page["Volumes"]:
+                yield f"ebs.{each['VolumeType']}.gb_month", Decimal(each["Size"]) / HOURS_PER_MONTH
 
     def _gateways(self) -> Iterator[Count]:
         pages = self._client("ec2").get_paginator("describe_nat_gateways")

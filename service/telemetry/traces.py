@@ -113,8 +113,9 @@ class Traces:
         attributes |= {
             "gen_ai.operation.name": "invoke_workflow",
             "gen_ai.workflow.name": "rag",
-            "gen_ai.usage.input_tokens": trace.usage.input_tokens,
-            "gen_ai.usage.output_tokens": trace.usage.output_tokens,
+            # not `gen_ai.usage`, which the calls' own spans have: who sums a trace up would count twice
+            "rag.input_tokens": trace.usage.input_tokens,
+            "rag.output_tokens": trace.usage.output_tokens,
             "rag.served_by": trace.served_by or self._settings.served_by,
             "rag.degraded": list(trace.degraded),
         }
@@ -142,6 +143,7 @@ class Traces:
         return {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider,
+            "gen_ai.system": provider,  # its name until semantic conventions 1.37, which Opik reads
             "gen_ai.request.model": model,
             **{f"gen_ai.usage.{name}": count for name, count in tokens.items()},
         }

@@ -120,6 +120,7 @@ EXAMPLES: dict[str, Any] = {
     "monitoring.minRequestsPerHour": 20,
     "monitoring.idleHours": 12,
     "monitoring.certificateDays": 10,
+    "monitoring.diskPercent": 70,
     "monitoring.canaryMinutes": 10,
     "monitoring.sloAvailabilityPercent": 99,
     "monitoring.sloLatencyPercent": 90,
@@ -160,6 +161,7 @@ BASES: dict[str, dict[str, Any]] = {
     "cache.selfHosted.": {"cache": {"redis": "self-hosted"}},
     "monitoring.slack.": {"monitoring": {"slack": {"workspaceId": "T1", "channelId": "C1"}}},
     "monitoring.opikWorkspace": OPIK,
+    "monitoring.diskPercent": {"retrieval": {"qdrant": "self-hosted"}},
     "ecs.instance": {"ecs": {**ONE_LARGE, "instances": {"min": 2, "max": 5}}},
 }
 # keys that change no resource, and who reads them

@@ -15,7 +15,7 @@ from infra.components.edge_alarms import edge_alarms
 from infra.components.function_alarms import FunctionAlarmArgs, function_alarms
 from infra.components.observability.alarm import Alarm, Composite, anchor
 from infra.components.observability.alarms import deployment_alarms, standing_alarms
-from infra.components.observability.metrics import SERVICE, VARIANT, own, saved, snapshots
+from infra.components.observability.metrics import SERVICE, VARIANT, disk, own, saved, snapshots
 from infra.components.observability.watched import Copies, Watched, load_balancer, rest_api, service_alone
 from infra.config.edge_cloud import EdgeAlarms
 from infra.config.workload import Budget, Monitoring
@@ -39,6 +39,10 @@ FUNCTIONS = {
     for name in ("available", "canary_latency_ms", "hourly_cost_usd", "unpriced_resources")
 }
 JOBS = {("service", frozenset({"Service", "Store"}), "backups")}  # tests/system/test_backup.py reads it off a run
+# of the stores' volumes: tests/infra/test_store_disks.py reads the names off what reports them
+DISKS = {
+    ("service", frozenset({"Service", "Store", *labels}), "disk_used_percent") for labels in ((), ("path", "fstype"))
+}
 # what an edge pushes by itself, besides what the service writes
 EDGE = {
     ("service", frozenset({"Service", "Host"}), "heartbeat"),
@@ -62,6 +66,7 @@ def everything(**more: Any) -> Watched:
         "url": "https://api.example.com",
         "certificate_arn": "arn:aws:acm:eu-north-1:111122223333:certificate/c",
         "backups": {"mongo": saved(space, "mongo"), "volumes": snapshots("policy-1")},
+        "disks": {"mongo": disk(space, "mongo", {})},
     }
     return Watched(**known | more)
 
@@ -93,7 +98,7 @@ def known() -> set[Named]:
         for group in page["groups"]
         for name in group["names"]
     }
-    return own_ones | published | EDGE | FUNCTIONS | JOBS
+    return own_ones | published | EDGE | FUNCTIONS | JOBS | DISKS
 
 
 def referred(alarm: offline.Declared) -> Iterator[Named]:
@@ -188,6 +193,7 @@ ALERTS: dict[str, dict[str, str]] = {
     "copies-missing": {"lambda": NO_PLATFORM, "hybrid": "edge-silent is that of a host"},
     "copies-at-most": {"lambda": "throttles and concurrency say it", "hybrid": "a host does not scale"},
     "throttles": dict.fromkeys(("prod", "eks", "hybrid"), "there is no function"),
+    "disk": dict.fromkeys(("prod", "lambda", "eks", "hybrid"), "no store of its own in this case"),
     "backup-missed": dict.fromkeys(("prod", "lambda", "eks", "hybrid"), "no store of its own in this case"),
 }
 

@@ -47,7 +47,8 @@ def of_stores(cfg: StackConfig) -> list[Group]:
     sizes = [(store_pods.pods_of(cfg, kind), store_pods.size_of(cfg, kind)) for kind in kinds]
     saved = store_pods.saved(cfg)
     copies = [Group(len(saved) + 1, *COPY)] if saved else []  # one may outlast the next one's start; and one by hand
-    return [Group(pods, size, store_pods.limits_of(size)) for pods, size in sizes] + copies
+    whole = store_pods.with_report
+    return [Group(pods, whole(size), whole(store_pods.limits_of(size))) for pods, size in sizes] + copies
 
 
 def quota(namespace: pulumi.Input[str], groups: Sequence[Group]) -> Manifest:

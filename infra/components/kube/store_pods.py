@@ -13,6 +13,8 @@ from infra.components import store_scripts
 from infra.components.kube.objects import Manifest, described, labels, selector
 from infra.components.kube.pod import CONTAINER_SECURITY, HOST, hardened, scratch, sized, spread
 from infra.components.kube.store_kinds import POD_SPECS, PodSpec
+from infra.components.kube.volume_report import SIZE as REPORT
+from infra.components.kube.volume_report import volume_report
 from infra.config.platforms import Resources
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Placed:
         environment: what it is told beside its own.
         shared: name of the class of its volumes, and of that of its pods.
         keep: whether the volumes outlive the store.
+        metrics: namespace of what is said of its volumes.
     """
 
     kind: str
@@ -52,6 +55,7 @@ class Placed:
     environment: Mapping[str, str]
     shared: str
     keep: bool
+    metrics: str
 
     @property
     def spec(self) -> PodSpec:
@@ -85,9 +89,14 @@ def pods_of(cfg: StackConfig, kind: str) -> int:
 
 
 def size_of(cfg: StackConfig, kind: str) -> Resources:
-    """What each pod of a store asks for."""
+    """What each pod's store asks for."""
     found: Resources = getattr(cfg.eks.stores, kind)
     return found
+
+
+def with_report(size: Resources) -> Resources:
+    """A pod's size from its store's: what says how full the volume is runs beside it."""
+    return Resources(cpu=size.cpu + REPORT.cpu, memoryGiB=size.memory_gib + REPORT.memory_gib)
 
 
 def limits_of(size: Resources) -> Resources:
@@ -108,6 +117,7 @@ def placed(cfg: StackConfig, site: Site, kind: str, namespace: pulumi.Input[str]
         environment=store_scripts.cluster_settings(cfg.retrieval.self_hosted) if kind == "qdrant" else {},
         shared=shared(site),
         keep=site.protect,
+        metrics=f"rag-platform/{site.stack}",
     )
 
 
@@ -178,6 +188,7 @@ def _pod(placed: Placed) -> dict[str, Any]:
         **_apart(placed),
         "priorityClassName": placed.shared,
         "terminationGracePeriodSeconds": GRACE_S,
+        "initContainers": [volume_report(placed)],
         "containers": [_container(placed)],
         "volumes": [scratch("scratch"), {"name": "settings", "secret": secret}],
     }

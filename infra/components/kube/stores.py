@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -54,6 +55,7 @@ class KubeStores(pulumi.ComponentResource):
     secrets: dict[str, pulumi.Input[str] | None]
     snapshots: pulumi.Output[str] | None
     near: dict[str, Near]
+    disk_labels: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, name: str, site: Site, cfg: StackConfig, args: KubeStoresArgs, opts: pulumi.ResourceOptions | None = None

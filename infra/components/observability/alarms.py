@@ -78,6 +78,7 @@ def standing_alarms(watched: Watched, config: Monitoring, budget: Budget) -> tup
         *_endpoint(watched, config),
         *_certificate(watched, config),
         *_backups(watched),
+        *_disks(watched, config),
         *_promise(watched, config),
         *_outside(watched, config),
         _money(watched, budget),
@@ -268,6 +269,40 @@ def _backups(watched: Watched) -> Iterator[Alarm]:
             periods=BACKUP_HOURS,
             datapoints=BACKUP_HOURS,
             missing="breaching",
+        )
+        if finished.namespace == "AWS/EBS":  # a job that failed is seen by its silence
+            yield Alarm(
+                name=f"backup-failed-{kind}",
+                entry="backup-missed",
+                severity="notices",
+                says=f"A backup of {kind} failed",
+                of=replace(finished, name="SnapshotsCreateFailed"),
+                threshold=0,
+                periods=1,
+                datapoints=1,
+            )
+
+
+FULL = 95  # percent: a store that can't write stops, and its volume takes minutes to grow
+
+
+def _disks(watched: Watched, config: Monitoring) -> Iterator[Alarm]:
+    for kind, used in watched.disks.items():
+        yield Alarm(
+            name=f"disk-{kind}",
+            entry="disk",
+            severity="notices",
+            says=f"A volume of {kind} is more than {config.disk_percent} % full",
+            of=used,
+            threshold=config.disk_percent,
+        )
+        yield Alarm(
+            name=f"disk-full-{kind}",
+            entry="disk",
+            severity="pager",
+            says=f"A volume of {kind} is more than {FULL} % full",
+            of=used,
+            threshold=FULL,
         )
 
 

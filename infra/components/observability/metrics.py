@@ -104,6 +104,11 @@ def saved(namespace: str, kind: str, name: OfStore = "backups") -> Metric:
     return Metric(namespace, name, {"Service": SERVICE, "Store": kind}, "Sum", HOUR_S)
 
 
+def disk(namespace: str, kind: str, labels: Mapping[str, str]) -> Metric:
+    """How full a store's fullest volume is, in percent; what reports it says so under these labels besides."""
+    return Metric(namespace, "disk_used_percent", {"Service": SERVICE, "Store": kind, **labels}, "Maximum", 300)
+
+
 def snapshots(policy: pulumi.Input[str]) -> Metric:
     """How many snapshots of volumes a policy of Data Lifecycle Manager finished."""
     return Metric("AWS/EBS", "SnapshotsCreateCompleted", {"DLMPolicyId": policy}, "Sum", HOUR_S)

@@ -128,6 +128,7 @@ class Watched:
         open_to_all: callers need no key.
         log_group: where the service's lines go.
         backups: what is saved each night -> how many backups were finished.
+        disks: store -> how full its fullest volume is.
         hosts: of edges, by the names that their metrics carry; empty where the service runs in the cloud.
     """
 
@@ -145,6 +146,7 @@ class Watched:
     open_to_all: bool = False
     log_group: pulumi.Input[str] | None = None
     backups: Mapping[str, Metric] = field(default_factory=dict)
+    disks: Mapping[str, Metric] = field(default_factory=dict)
     hosts: Sequence[str] = ()
 
 
@@ -158,6 +160,7 @@ def watched(
     copies: Copies | None = None,
     certificate_arn: pulumi.Input[str] | None = None,
     backups: Mapping[str, Metric] | None = None,
+    disks: Mapping[str, Metric] | None = None,
 ) -> Watched:
     """What the config says of a stack, with what only its topology knows."""
     asked = cfg.generation
@@ -177,6 +180,7 @@ def watched(
         open_to_all=cfg.access.auth == "none",
         log_group=log_group,
         backups=backups or {},
+        disks=disks or {},
     )
 
 

@@ -230,6 +230,12 @@ def platform_widgets(watched: Watched) -> Iterator[Widget]:
     if watched.backups:
         finished = (Series(kind, replace(metric, period_s=DAY_S)) for kind, metric in watched.backups.items())
         yield Widget(title="Backups that were finished, by day", series=tuple(finished))
+    if watched.disks:
+        yield Widget(
+            title="Volumes of the stores, percent used",
+            unit="percent",
+            series=tuple(Series(kind, used) for kind, used in watched.disks.items()),
+        )
     if watched.endpoint is not None:
         yield from _endpoint(watched.endpoint, watched.component)
 

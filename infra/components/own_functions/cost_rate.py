@@ -20,7 +20,9 @@ LISTS = (
     "cloudwatch:GetMetricStatistics",
     "ec2:DescribeInstances",
     "ec2:DescribeNatGateways",
+    "ec2:DescribeVolumes",
     "ecs:DescribeTaskDefinition",
+    "elasticache:DescribeReplicationGroups",
     "tag:GetResources",
 )
 

@@ -81,16 +81,14 @@ PUSHED = 9  # by each stack's edges: seven counts and latencies of their service
 
 
 def dashboard(page: Declared, at: Situation) -> Iterator[Component]:
-    """A page, looked at or not; with edges, whose metrics come by no log group, those metrics too."""
-    if edges := [watch for watch in at.program.of("MetricAlarm") if "-heartbeat-" in watch.name]:
-        yield Component(
-            resource=page.name,
-            part="monitoring",
-            name="metrics that edges push",
-            price_key="cloudwatch.metric_month",
-            quantity=Decimal(PUSHED + len(edges)),
-            unit="metric-month",
-        )
+    """A page, looked at or not, and the stack's metrics that come by no log group of its service."""
+    metric = partial(
+        Component, resource=page.name, part="monitoring", price_key="cloudwatch.metric_month", unit="metric-month"
+    )
+    if edges := _watched_by_name(at, "Host"):
+        yield metric(name="metrics that edges push", quantity=Decimal(PUSHED + edges))
+    if stores := _watched_by_name(at, "Store"):
+        yield metric(name="metrics of stores", quantity=Decimal(stores))
     yield Component(
         resource=page.name,
         part="monitoring",
@@ -99,3 +97,18 @@ def dashboard(page: Declared, at: Situation) -> Iterator[Component]:
         quantity=Decimal(1),
         unit="dashboard-month",
     )
+
+
+def _watched_by_name(at: Situation, dimension: str) -> int:
+    """How many metrics in the stack's own namespace carry a dimension, as its alarms say."""
+    found = set()
+    for alarm in at.program.of("MetricAlarm"):
+        plain = [alarm.inputs] if "metricName" in alarm.inputs else []
+        for each in (
+            *plain,
+            *(query["metric"] for query in alarm.inputs.get("metricQueries") or () if "metric" in query),
+        ):
+            own = str(each["namespace"]).startswith("rag-platform/")
+            if own and dimension in (each.get("dimensions") or {}):
+                found.add((each["metricName"], *sorted(each["dimensions"].items())))
+    return len(found)

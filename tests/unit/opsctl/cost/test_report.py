@@ -115,6 +115,12 @@ def test_traffic_above_what_the_tasks_take_adds_tasks_up_to_the_maximum(priced: 
     assert of(most, "fargate.x86.vcpu_hour", "-busy").component.quantity == 2 * 2 * 730
 
 
+def test_what_stores_say_of_their_volumes_is_a_metric_of_each_store(priced: Priced) -> None:
+    (stores,) = [each for each in priced(**SELF_HOSTED).lines if each.component.name == "metrics of stores"]
+    assert stores.component.quantity == 2
+    assert not [each for each in priced().lines if each.component.name == "metrics of stores"]
+
+
 def test_self_hosted_stores_cost_instances_and_volumes(priced: Priced) -> None:
     report = priced(**SELF_HOSTED)
     assert usd(report, "ec2.t3.medium.hour") == 2 * Decimal("0.0416") * 730

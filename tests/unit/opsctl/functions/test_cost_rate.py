@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,47 @@ def test_what_has_no_price_is_counted_and_never_free() -> None:
     found = rate({"ec2.x99.huge.hour": Decimal(3)}, Decimal(0), prices("us-east-1"))
     assert (found.usd, found.unpriced) == (Decimal(0), ("ec2.x99.huge.hour",))
     assert rate(RUNNING, Decimal(0), prices("xx-nowhere-1")).unpriced == tuple(sorted(RUNNING))
+
+
+class Answers:
+    """boto3's client, with pages and answers by operation; what is not here is empty."""
+
+    def __init__(self, **by_operation: dict[str, Any]) -> None:
+        self.by_operation = by_operation
+
+    def get_paginator(self, operation: str) -> Any:
+        page = self.by_operation.get(operation, EMPTY[operation])
+        return type("Pages", (), {"paginate": lambda _, **__: [page]})()
+
+    def describe_replication_groups(self, **_: str) -> dict[str, Any]:
+        return self.by_operation["describe_replication_groups"]
+
+
+EMPTY: dict[str, dict[str, Any]] = {
+    "get_resources": {"ResourceTagMappingList": []},
+    "describe_instances": {"Reservations": []},
+    "describe_volumes": {"Volumes": []},
+    "describe_nat_gateways": {"NatGateways": []},
+}
+
+
+def test_a_cache_and_volumes_are_paid_by_the_hour_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    arn = "arn:aws:elasticache:us-east-1:111122223333:replicationgroup:rag-cache"
+    group = {"Engine": "valkey", "CacheNodeType": "cache.t4g.micro", "MemberClusters": ["a", "b"]}
+    cloud = Answers(
+        get_resources={"ResourceTagMappingList": [{"ResourceARN": arn}]},
+        describe_replication_groups={"ReplicationGroups": [group]},
+        describe_volumes={"Volumes": [{"VolumeType": "gp3", "Size": 50}, {"VolumeType": "gp3", "Size": 23}]},
+    )
+    monkeypatch.setattr(Running, "_client", lambda _, __: cloud)
+    found = Running.open("us-east-1", "s").by_price("")
+    assert found == {
+        "elasticache.valkey.cache.t4g.micro.node_hour": 2,
+        "ebs.gp3.gb_month": Decimal(50) / 730 + Decimal(23) / 730,
+    }
+    priced = rate(found, Decimal(0), prices("us-east-1"))
+    assert priced.unpriced == ()
+    assert abs(priced.usd - (2 * Decimal("0.0128") + Decimal("0.08") * 73 / 730)) < Decimal("1e-9")
 
 
 def test_the_metric_is_a_line_of_the_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
