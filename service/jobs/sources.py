@@ -84,8 +84,8 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """As it was given."""
-        return str(self.path)
+        """Its own name: a bundle travels, and where the folder was on some machine is nobody's business elsewhere."""
+        return f"folder:{self.path.resolve().name}"
 
     def total(self) -> int:
         """Every file is read once before the first is embedded: a bad one ends the run at once, not after an hour."""

@@ -105,7 +105,9 @@ class Stack:
         if check and done.returncode:
             text = done.stdout + done.stderr
             lines = [line for line in text.splitlines() if line.strip() and QUIET not in line]
-            raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}:\n" + "\n".join(lines[-60:]))
+            errors = [line for line in lines[:-60] if "error" in line]
+            shown = "\n".join([*errors, *lines[-60:]])
+            raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}:\n{shown}")
         return done
 
     def _once(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,6 @@ LISTS = (
     "ec2:DescribeNatGateways",
     "ec2:DescribeVolumes",
     "ecs:DescribeTaskDefinition",
-    "elasticache:DescribeReplicationGroups",
     "tag:GetResources",
 )
 
@@ -65,7 +64,11 @@ class CostRate(pulumi.ComponentResource):
 
 
 def _may(site: Site, endpoint: str | None) -> list[Statement]:
-    may = [allow(LISTS, ["*"]), allow(["ecs:DescribeServices"], [site.arn("ecs", f"service/*{site.stack}*")])]
+    may = [
+        allow(LISTS, ["*"]),
+        allow(["ecs:DescribeServices"], [site.arn("ecs", f"service/*{site.stack}*")]),
+        allow(["elasticache:DescribeReplicationGroups"], [site.arn("elasticache", f"replicationgroup:*{site.stack}*")]),
+    ]
     if endpoint:
         name = endpoint.lower()
         parts = [site.arn("sagemaker", f"endpoint/{name}"), site.arn("sagemaker", f"endpoint-config/{name}-*")]

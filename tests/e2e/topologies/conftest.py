@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,16 @@ from tests.e2e.census import census
 from tests.e2e.kube import Cluster
 from tests.e2e.stack import NOT_SERVED, Stack, lay
 from tests.infra.cloud_cases import DIGEST, VENDORS
+from tests.local_engine import free_ports
 
 REGION = "eu-north-1"
+# Updates of several resources that replace none: where an `up` is interrupted in their midst, nothing is lost.
+QUIET_EDITS = {
+    "monitoring.errorRatePercent": 4,
+    "monitoring.p95Seconds": 8,
+    "monitoring.sloAvailabilityPercent": 99,
+    "budget.monthlyUsd": 400,
+}
 # What the stack file `dev` gets here, whatever the topology; blocks of the others stay, and are ignored.
 SAME = {
     "service.image": DIGEST,
@@ -53,20 +62,43 @@ def before() -> set[tuple[str, str]]:
     return census(REGION)
 
 
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an edge of the stack file answers from."""
+    return tmp_path_factory.mktemp("documents")
+
+
+@pytest.fixture(scope="session")
+def same(documents: Path) -> dict[str, Any]:
+    """What every stack file gets: `SAME`, and for the edge ports that are free here and few words to decode."""
+    ports = zip(("port", "llmPort", "metricsPort"), free_ports(), strict=True)
+    edge = {"source": str(documents), **dict(ports)}
+    return {**SAME, **{f"hybrid.edge.{key}": value for key, value in edge.items()}, "generation.maxOutputTokens": 16}
+
+
+def fresh(made: Stack, topology: str, same: dict[str, Any], files: Files) -> Stack:
+    """A stack from the stack file `dev` with `same` and another topology; noted for `test_9_same_file.py`."""
+    made.create("dev")
+    for name in VENDORS:
+        made.set(f"secrets.{name}", f"planted-{name}", secret=True)
+    edit(made, same)
+    made.run("config", "set", "topology", topology)
+    files.note(made)
+    return made
+
+
 @pytest.fixture(scope="module")
 def stack(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, files: Files, before: object
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    files: Files,
+    same: dict[str, Any],
+    before: object,
 ) -> Iterator[Stack]:
     """A fresh stack of the module's topology; what a failed test leaves of it is destroyed."""
     topology = request.module.TOPOLOGY
     made = Stack(f"dev-{topology}", tmp_path_factory.mktemp(topology), excluded=EXCLUDED)
-    made.create("dev")
-    for name in VENDORS:
-        made.set(f"secrets.{name}", f"planted-{name}", secret=True)
-    edit(made, SAME)
-    made.run("config", "set", "topology", topology)
-    files.note(made)
-    yield made
+    yield fresh(made, topology, same, files)
     if made.resources():
         made.run("destroy", "--yes", "--skip-preview", check=False)
 

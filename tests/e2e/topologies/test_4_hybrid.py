@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,21 @@ import httpx
 import psutil
 import pytest
 
+from service.jobs import ingest
+from tests.e2e import scan
 from tests.e2e.census import census
 from tests.e2e.stack import ROOT, Stack, interrupt_politely
+from tests.e2e.topologies.conftest import EXCLUDED, QUIET_EDITS, REGION, Files, fresh
 from tests.fault_proxy import Down, FaultProxy
-from tests.local_engine import free_ports
+from tests.real_processes import wait_until
 
-REGION = "eu-north-1"
+TOPOLOGY = "hybrid"
+WAIVERS = Path(__file__).with_name("hybrid_waivers.yaml")
 NAME = f"dev-hybrid-{os.getpid()}"
 EDGE = ROOT / ".edge" / NAME
 TEXT = "# {title}\n{title} keeps a number of processes running on UNIX hosts, says edition {edition}.\n"
 WITHIN_S = 180.0
+LEAST_PASSED = 30  # checks: there is no network and no workload
 
 
 @dataclass
@@ -52,7 +57,6 @@ class Line:
 class Hybrid:
     stack: Stack
     line: Line
-    documents: Path
     before: set[tuple[str, str]]
 
     @property
@@ -88,12 +92,16 @@ def write(documents: Path, edition: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hybrid]:
-    """The stack file `dev` with its topology changed; besides, ports that are free here and few words to decode."""
+def hybrid(
+    tmp_path_factory: pytest.TempPathFactory,
+    documents: Path,
+    same: dict[str, Any],
+    files: Files,
+    before: set[tuple[str, str]],
+) -> Iterator[Hybrid]:
+    """A fresh stack whose host has an identity of its own, and a line to the cloud that is cut at first."""
     home = tmp_path_factory.mktemp("home")
-    documents = home / "documents"
     write(documents, 1)
-    before = census(REGION)
     port = urlsplit(os.environ["AWS_ENDPOINT_URL"]).port
     assert port is not None
     with FaultProxy(port).running() as proxy, pytest.MonkeyPatch.context() as patch:
@@ -106,21 +114,18 @@ def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hybrid]:
         )
         patch.setenv("PULUMI_HOME", os.environ.get("PULUMI_HOME", str(Path.home() / ".pulumi")))
         patch.setenv("HOME", str(home))
-        made = Stack(NAME, tmp_path_factory.mktemp("hybrid"))
-        made.create("dev")
-        made.set("topology", "hybrid")
-        for key, value in zip(("port", "llmPort", "metricsPort"), free_ports(), strict=True):
-            made.set(f"hybrid.edge.{key}", value)
-        made.set("hybrid.edge.source", str(documents))
-        made.set("generation.maxOutputTokens", 16)
-        yield Hybrid(made, line, documents, before)
+        made = Stack(NAME, tmp_path_factory.mktemp(TOPOLOGY), excluded=EXCLUDED)
+        yield Hybrid(fresh(made, TOPOLOGY, same, files), line, before)
         line.mend()
         if made.resources():  # a test failed on the way
             made.run("destroy", "--yes", "--skip-preview", check=False)
 
 
 def test_an_up_that_is_interrupted_is_finished_by_the_next(hybrid: Hybrid) -> None:
-    assert hybrid.stack.interrupt("created", 8, interrupt_politely) != 0
+    hybrid.stack.up()
+    for key, value in QUIET_EDITS.items():
+        hybrid.stack.set(key, value)
+    assert hybrid.stack.interrupt("updated", 1, interrupt_politely) != 0
     hybrid.stack.run("cancel", "--yes", check=False)
     hybrid.stack.up()
     assert hybrid.stack.outputs()["topology"] == "hybrid"
@@ -161,6 +166,108 @@ def test_the_role_is_the_hosts_and_no_key_is_anywhere(hybrid: Hybrid) -> None:
     }
 
 
+def test_back_online_it_takes_an_exported_bundle_and_can_go_back(hybrid: Hybrid, tmp_path: Path) -> None:
+    hybrid.line.mend()
+    write(tmp_path / "newer", 2)
+    ingest.ingest(tmp_path / "newer", tmp_path / "made", "flat", min_recall=0.9, threads=1)
+    bucket = hybrid.stack.outputs()["bundle"]["bucket"]
+    with without_tls(bucket):
+        take_and_go_back(hybrid, bucket, tmp_path / "made")
+
+
+@contextmanager
+def without_tls(bucket: str) -> Iterator[None]:
+    """The bucket refuses requests without TLS, which a cloud on loopback has none of."""
+    s3 = client("s3")
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    assert "aws:SecureTransport" in policy
+    s3.delete_bucket_policy(Bucket=bucket)
+    try:
+        yield
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+def take_and_go_back(hybrid: Hybrid, bucket: str, made: Path) -> None:
+    exported = hybrid.opsctl("export-index", "--bundle", str(made))
+    assert exported["uri"].startswith(f"s3://{bucket}/bundles/")
+    first = hybrid.status()["serving"]
+    (edge,) = hybrid.opsctl("edge", "update")["edges"]
+    assert (edge["serving"]["index"], first["index"]) == ("flat", "sq8")
+    assert (edge["ok"], edge["online"], edge["sync"]["state"]) == (True, True, "switched")
+    (edge,) = hybrid.opsctl("edge", "rollback")["edges"]
+    assert edge["serving"]["id"] == first["id"]
+    (edge,) = hybrid.opsctl("edge", "update")["edges"]
+    assert edge["serving"]["index"] == "flat"
+
+
+def test_the_next_preview_leaves_the_newer_bundle_alone(hybrid: Hybrid) -> None:
+    assert hybrid.stack.unchanged(), hybrid.stack.log[-1]
+
+
+def test_edits_change_what_they_are_about(hybrid: Hybrid) -> None:
+    steps = hybrid.stack.what_if(
+        {
+            "hybrid.alarms.fallbackPercent": 20,
+            "hybrid.alarms.silentMinutes": 60,
+            "hybrid.bundle.keepDays": 7,
+            "hybrid.fallback.kind": "none",
+        }
+    ).steps
+    assert {(op, kind) for op, kind, _ in steps if op != "delete"} == {
+        ("update", "aws:cloudwatch/dashboard:Dashboard"),
+        ("update", "aws:cloudwatch/metricAlarm:MetricAlarm"),
+        ("update", "aws:lambda/function:Function"),  # the price of the hour: no endpoint any more
+        ("update", "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"),
+        ("update", "aws:iam/rolePolicy:RolePolicy"),
+        ("update", "pulumi-python:dynamic/edge:EdgeService"),
+    }
+    gone = {name.removeprefix(f"rag-platform-{NAME}-") for op, kind, name in steps if op == "delete" and "aws:" in kind}
+    assert {name for name in gone if not name.startswith(("weights", "redeploy"))} == {
+        "endpoint-down",
+        "endpoint-failing",
+        "execution",
+        "execution-policy",
+    }
+
+
+def test_signs_of_life_arrive_in_the_stacks_namespace(hybrid: Hybrid) -> None:
+    def arrived() -> set[str]:
+        found = client("cloudwatch").list_metrics(Namespace=f"rag-platform/{NAME}")["Metrics"]
+        return {each["MetricName"] for each in found}
+
+    wait_until(lambda: {"heartbeat", "answers"} <= arrived(), within_s=WITHIN_S, what="the counts of an offline time")
+    assert hybrid.status()["countsArrived"]
+
+
+def test_what_somebody_took_away_comes_back(hybrid: Hybrid) -> None:
+    ours = alarms()
+    assert len(ours) > 10
+    client("cloudwatch").delete_alarms(AlarmNames=[f"rag-platform-{NAME}-fallback"])
+    (config,) = (EDGE / "files").iterdir()
+    config.chmod(0o644)
+    psutil.Process(int((EDGE / "run" / "supervisord.pid").read_text())).kill()
+    hybrid.stack.run("up", "--yes", "--skip-preview", "--refresh")
+    assert alarms().keys() == ours.keys()
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    found = hybrid.status()
+    assert (found["ok"], found["serving"]["index"]) == (True, "flat")
+    assert hybrid.ask()["servedBy"] == "edge"
+
+
+def test_the_scan_finds_nothing_that_is_not_waived(hybrid: Hybrid, tmp_path: Path) -> None:
+    checkov, export_plan = os.environ.get("CHECKOV"), os.environ.get("EXPORT_PLAN")
+    if not checkov or not export_plan:
+        pytest.skip("`make e2e-topologies` sets CHECKOV and EXPORT_PLAN")
+    state, plan = tmp_path / "state.json", tmp_path / "plan.json"
+    hybrid.stack.run("stack", "export", "--show-secrets", "--file", str(state))
+    with plan.open("w") as file:
+        subprocess.run([export_plan, str(state)], stdout=file, check=True)
+    found, accepted = scan.findings(checkov, plan, least=LEAST_PASSED), scan.waivers(WAIVERS)
+    assert scan.unwaived(found, accepted) == []
+    assert scan.unused(found, accepted) == []
+
+
 def test_destroy_leaves_nothing_here_or_there(hybrid: Hybrid) -> None:
     hybrid.stack.run("destroy", "--yes", "--skip-preview")
     assert hybrid.stack.resources() == []
@@ -168,6 +275,12 @@ def test_destroy_leaves_nothing_here_or_there(hybrid: Hybrid) -> None:
     assert not EDGE.exists()
     left = [each for each in psutil.process_iter() if NAME in " ".join(_command(each))]
     assert left == []
+
+
+def alarms() -> dict[str, str]:
+    """What each alarm of the stack says -> its name."""
+    found = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return {each["AlarmDescription"]: each["AlarmName"] for each in found if NAME in each["AlarmName"]}
 
 
 def _command(process: psutil.Process) -> list[str]:
