@@ -10,7 +10,7 @@ from opsctl import settings as environment
 from opsctl.commands.options import deployment_options
 from opsctl.deploy.consent import ask
 from opsctl.deploy.report import hand_over
-from opsctl.deploy.run import Deployment, Options
+from opsctl.deploy.run import Caution, Deployment, Options
 from opsctl.output import talk_console
 from opsctl.project import find_project
 
@@ -20,11 +20,19 @@ if TYPE_CHECKING:
 
 @click.command("deploy")
 @click.option("--image", help="Write this image (repository@sha256:digest) into the stack config first.")
+@click.option("--preflight/--no-preflight", default=True, help="Look for what would stop it first (the default).")
+@click.option(
+    "--rollback/--no-rollback", "go_back", default=True, help="Where it fails, deploy the image before (the default)."
+)
 @deployment_options
-def deploy(*, image: str | None, yes: bool, form: Form, **options: Unpack[Options]) -> None:
-    """Preview, update, then ask the platform what runs, and test it.
+def deploy(
+    *, image: str | None, preflight: bool, go_back: bool, yes: bool, form: Form, **options: Unpack[Options]
+) -> None:
+    """Check, preview with its cost, update, then ask the platform what runs, and test it.
 
-    Ends with 5 if the platform runs something else than was asked for, even where the update was called a success.
+    Ends with 5 if the platform runs something else than was asked for, even where the update was called a success, or
+    if the release before was brought back because the smoke test failed. An image alone is taken back: for another key
+    of the config say what it was and deploy again.
 
     \b
     Example:
@@ -32,5 +40,7 @@ def deploy(*, image: str | None, yes: bool, form: Form, **options: Unpack[Option
     """  # noqa: D301 - click reads \b
     settings = environment.load()
     talk = talk_console(settings)
-    deployment = Deployment(find_project(), options, settings, talk, ask(talk, options["stack"], yes=yes))
+    caution = Caution(preflight=preflight, go_back=go_back)
+    consent = ask(talk, options["stack"], yes=yes)
+    deployment = Deployment(find_project(), options, settings, talk, consent, caution=caution)
     hand_over(deployment.run(image), form, settings)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command("rollback")
-@click.option("--to", "image", help="The image to go back to. Default: the newest earlier one of the stack's history.")
+@click.option("--to", help="A number of `opsctl releases`, or an image. Default: the newest earlier image.")
 @deployment_options
-def rollback(*, image: str | None, yes: bool, form: Form, **options: Unpack[Options]) -> None:
+def rollback(*, to: str | None, yes: bool, form: Form, **options: Unpack[Options]) -> None:
     """Deploy an earlier image and prove that it runs; the stack config then names it.
 
     \b
@@ -31,7 +31,7 @@ def rollback(*, image: str | None, yes: bool, form: Form, **options: Unpack[Opti
     """  # noqa: D301 - click reads \b
     settings, project = environment.load(), find_project()
     talk = talk_console(settings)
-    target = image or rollback_target(open_engine(project, options["stack"], settings.environ))
+    target = rollback_target(open_engine(project, options["stack"], settings.environ), to)
     talk.print(f"going back to {target}")
     deployment = Deployment(project, options, settings, talk, ask(talk, options["stack"], yes=yes), hurried=True)
     hand_over(deployment.run(target), form, settings)

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from opsctl.deploy.engine import Changes
+    from opsctl.deploy.price import Price
 
 
-def ask(talk: Console, stack: str, *, yes: bool) -> Callable[[Changes], None]:
+def ask(talk: Console, stack: str, *, yes: bool) -> Callable[[Changes, Price | None], None]:
     """Give a function that shows the changes and returns only if they may be made.
 
     It asks on a terminal; without one, only `yes` will do.
     """
 
-    def consent(changes: Changes) -> None:
-        talk.print(f"stack {stack}: {spelled(changes)}")
+    def consent(changes: Changes, price: Price | None) -> None:
+        talk.print(f"stack {stack}: {spelled(changes)}" + (f"; {price}" if price else ""))
         if yes:
             return
         if not sys.stdin.isatty():

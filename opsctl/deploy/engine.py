@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pulumi import automation
@@ -14,6 +15,7 @@ from opsctl.project import engine_environment, find_pulumi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from opsctl.project import Project
 
@@ -21,6 +23,7 @@ IMAGE_KEY = "rag-platform:service.image"
 SERVICE_CONFIG = "rag-platform:service"
 MARKUP = re.compile(r"<\{%.*?%\}>")
 REASONS_SHOWN = 3
+MOST_UPDATES = 1000  # that are looked back at; the engine gives ten where it is told nothing
 
 # A replacement has three steps; only the one that takes the time is told.
 OPERATIONS = {
@@ -34,6 +37,33 @@ OPERATIONS = {
 
 Changes = dict[str, int]
 """Operation (create, update, replace, delete ...) -> resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update as the engine's history has it.
+
+    Attributes:
+        number: counted from the stack's first; a file or a bucket as backend has no number of its own.
+        at: when it began.
+        who: the author of the commit that it was made from; None outside a git checkout.
+        image: that the config asked for; None in the first phase.
+        result: the engine's word: succeeded, failed, in-progress. What the platform made of it is another question.
+        config: plain values alone.
+    """
+
+    number: int
+    at: datetime
+    who: str | None
+    image: str | None
+    result: str
+    changes: Changes
+    config: Mapping[str, str]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the engine says so."""
+        return self.result == "succeeded"
 
 
 class Engine:
@@ -87,12 +117,21 @@ class Engine:
             else:
                 self._stack.set_config(IMAGE_KEY, automation.ConfigValue(image), path=True)
 
+    def updates(self, most: int | None = None) -> tuple[Update, ...]:
+        """The updates of the stack, newest first; at most so many.
+
+        Raises:
+            CloudRefused: the history can't be read.
+        """
+        with self._refusals("stack history"):
+            history = self._stack.history(page_size=MOST_UPDATES, page=1, show_secrets=False)
+        updates = [each for each in history if each.kind == "update"]
+        numbered = zip(range(len(updates), 0, -1), updates, strict=True)
+        return tuple(_told(number, each) for number, each in numbered)[:most]
+
     def earlier_images(self) -> tuple[str, ...]:
         """Images of the updates that the engine called successful, newest first, each once."""
-        with self._refusals("stack history"):
-            history = self._stack.history(show_secrets=False)
-        done = (update for update in history if update.kind == "update" and update.result == "succeeded")
-        images = (_image({key: value.value for key, value in update.config.items()}) for update in done)
+        images = (update.image for update in self.updates() if update.succeeded)
         return tuple(dict.fromkeys(image for image in images if image is not None))
 
     @contextmanager
@@ -147,6 +186,21 @@ def open_engine(project: Project, stack: str, environ: Mapping[str, str]) -> Eng
 def _changes(summary: Mapping[automation.OpType, int] | Mapping[str, int]) -> Changes:
     spelled = {str(getattr(op, "value", op)): count for op, count in summary.items()}
     return {op: count for op, count in spelled.items() if op != "same" and count}
+
+
+def _told(number: int, update: automation.UpdateSummary) -> Update:
+    plain = {key: value.value for key, value in update.config.items() if not value.secret}
+    told = update.environment or {}
+    who = told.get("git.author") or told.get("git.committer")
+    return Update(
+        number=number,
+        at=update.start_time,
+        who=who,
+        image=_image(plain),
+        result=update.result,
+        changes=_changes(update.resource_changes or {}),
+        config=plain,
+    )
 
 
 def _image(config: Mapping[str, str]) -> str | None:

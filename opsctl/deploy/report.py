@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opsctl.output import data_console, write_json, write_table
+from opsctl.preflight import check
 from opsctl.smoke import report as smoke_report
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Console
 
     from opsctl.deploy.engine import Changes
-    from opsctl.deploy.run import Report
+    from opsctl.deploy.outcome import Report
+    from opsctl.deploy.price import Price
     from opsctl.deploy.verdict import Running
     from opsctl.output import Form
     from opsctl.settings import Settings
@@ -39,6 +43,9 @@ def document(report: Report) -> dict[str, object]:
         "running": None if report.running is None else _running(report.running),
         "verdict": None if report.verdict is None else {"status": report.verdict.status, "why": report.verdict.why},
         "smokeTest": None if report.smoke is None else smoke_report.document(report.smoke),
+        "preflight": check.document(report.checks),
+        "monthlyUsd": None if report.price is None else _price(report.price),
+        "wayBack": None if report.way_back is None else document(report.way_back),
         "problem": None if report.error is None else str(report.error),
     }
 
@@ -52,6 +59,9 @@ def show(console: Console, report: Report) -> None:
     if report.smoke is not None:
         console.print()
         smoke_report.show(console, report.smoke)
+    if report.way_back is not None:
+        console.print()
+        show(console, report.way_back)
 
 
 def spelled(changes: Changes) -> str:
@@ -59,6 +69,13 @@ def spelled(changes: Changes) -> str:
     order = ("delete", "replace", "update", "create")
     ranked = sorted(changes.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order))
     return ", ".join(f"{count} to {operation}" for operation, count in ranked)
+
+
+def _price(price: Price) -> dict[str, object]:
+    def spelled_out(usd: Decimal | None) -> str | None:
+        return None if usd is None else f"{usd:.2f}"
+
+    return {"before": spelled_out(price.before), "after": spelled_out(price.after), "unknown": price.why}
 
 
 def _running(running: Running) -> dict[str, object]:

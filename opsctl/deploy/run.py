@@ -1,4 +1,6 @@
-"""A deployment: preview, consent, up, the verdict of the platform, the smoke test; each step only after the one before.
+"""A deployment: preflight, preview, consent, up, the platform's verdict, the smoke test; each after the one before.
+
+Where verdict or smoke test fail, the image of the release before is deployed the same way, and proved.
 
 It asks no questions itself and prints no data: consent is a function that it is given, the report is its result.
 """
@@ -6,20 +8,23 @@ It asks no questions itself and prints no data: consent is a function that it is
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from opsctl.deploy.engine import open_engine
+from opsctl.deploy.outcome import Report
 from opsctl.deploy.progress import update_progress
 from opsctl.deploy.running import FINDERS, mover_of, settle
 from opsctl.edge.near import near
 from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
 from opsctl.output import working
+from opsctl.preflight.check import refuse_failed
 from opsctl.project import forget_salt
 from opsctl.smoke.golden import questions_for
 from opsctl.smoke.run import smoke
 from opsctl.smoke.target import answers_demo, target_of
 from opsctl.stack import Release, read_delivery
+from opsctl.stack_config import read_stack_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +33,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from opsctl.deploy.engine import Changes, Engine
-    from opsctl.deploy.verdict import Running, Verdict
+    from opsctl.deploy.price import Price
     from opsctl.project import Project
     from opsctl.settings import Settings
-    from opsctl.smoke.run import Report as SmokeReport
     from opsctl.stack import Delivery
 
 FIRST_ANSWER_S = 180.0  # a new load balancer's name takes a minute or two to resolve
@@ -55,18 +59,19 @@ class Options(TypedDict):
     limit_s: float
 
 
-@dataclass(slots=True)
-class Report:
-    """How far a deployment came; filled step by step, so that a failure still shows what was done."""
+class Caution(TypedDict):
+    """What `deploy` does besides, unless it is told not to.
 
-    stack: str
-    topology: str | None = None
-    changes: Changes = field(default_factory=dict)
-    wanted: Release | None = None
-    running: Running | None = None
-    verdict: Verdict | None = None
-    smoke: SmokeReport | None = None
-    error: OpsctlError | None = None
+    Keys:
+        preflight: look for what would stop it before anything is changed.
+        go_back: deploy the image before where what was asked for is not what runs, or fails the smoke test.
+    """
+
+    preflight: bool
+    go_back: bool
+
+
+HURRIED = Caution(preflight=False, go_back=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +81,16 @@ class Deployment:
     Attributes:
         consent: is given the changes before they are made, and raises to refuse them.
         hurried: whether it is a way back, which no pace of the stack holds up.
+        caution: what is done besides.
     """
 
     project: Project
     options: Options
     settings: Settings
     talk: Console
-    consent: Callable[[Changes], None]
+    consent: Callable[[Changes, Price | None], None]
     hurried: bool = False
+    caution: Caution = field(default_factory=lambda: HURRIED)
 
     @property
     def stack(self) -> str:
@@ -98,7 +105,8 @@ class Deployment:
         report = Report(self.stack)
         try:
             engine = open_engine(self.project, self.stack, self.settings.environ)
-            report.changes = self._update(engine, image)
+            before = next(iter(engine.earlier_images()), None) if self.caution["go_back"] else None
+            report.changes = self._update(engine, image, report)
             delivery = read_delivery(self.project, self.stack, self.settings.environ)
             report.topology, report.wanted = delivery.topology, delivery.release
             if _runs_nothing(delivery):
@@ -106,18 +114,38 @@ class Deployment:
                     "the first phase is built, nothing runs yet; next: `opsctl image push`, then deploy again"
                 )
                 return report
-            with near(delivery) as reached:
-                self._prove(engine, reached, report)
-                if self.options["smoke_test"]:
-                    self._smoke(engine, reached, report)
+            try:
+                with near(delivery) as reached:
+                    self._prove(engine, reached, report)
+                    if self.options["smoke_test"]:
+                        self._smoke(engine, reached, report)
+            except (RolledBack, CheckFailed) as failure:
+                if before is None or before == engine.image():
+                    raise
+                raise self._gone_back(before, failure, report) from failure
         except OpsctlError as exc:
             report.error = exc
         finally:
             forget_salt(self.project, self.stack)
         return report
 
-    def _update(self, engine: Engine, image: str | None) -> Changes:
-        planned = self._planned(engine, image)
+    def _gone_back(self, image: str, failure: OpsctlError, report: Report) -> RolledBack:
+        """Deploy the image before and prove it; returns what this deployment came to."""
+        self.talk.print(f"{failure.problem}; going back to {image}")
+        way = replace(self, consent=lambda *_: None, hurried=True, caution=HURRIED)
+        report.way_back = back = way.run(image)
+        if back.error is None:
+            return RolledBack(
+                f"{failure.problem}; stack '{self.stack}' went back to {image}, which runs",
+                next_step="deploy a corrected image",
+            )
+        return RolledBack(
+            f"{failure.problem}; and the way back to {image} failed: {back.error.problem}",
+            next_step=back.error.next_step,
+        )
+
+    def _update(self, engine: Engine, image: str | None, report: Report) -> Changes:
+        planned = self._planned(engine, image, report)
         if not planned:
             self.talk.print("nothing to change")
             return {}
@@ -127,21 +155,40 @@ class Deployment:
         except CloudRefused as refusal:
             raise self._explained(engine, refusal) from refusal
 
-    def _planned(self, engine: Engine, image: str | None) -> Changes:
+    def _planned(self, engine: Engine, image: str | None, report: Report) -> Changes:
         """What will be changed, consented to; a refusal leaves the stack config as it was."""
         before = engine.image()
         if image is not None:
             engine.set_image(image)
         try:
+            if self.caution["preflight"]:
+                self._preflight(engine, report)
             with working(self.talk, f"previewing stack {self.stack} ..."):
                 planned = engine.preview()
             if planned:
-                self.consent(planned)
+                self.consent(planned, report.price)
         except BaseException:
             if image is not None:
                 engine.set_image(before)
             raise
         return planned
+
+    def _preflight(self, engine: Engine, report: Report) -> None:
+        from opsctl.deploy.price import price  # noqa: PLC0415 - Pulumi and its AWS modules: help must not wait for them
+        from opsctl.preflight.judge import judge  # noqa: PLC0415
+        from opsctl.preflight.observe import Observer  # noqa: PLC0415
+
+        cfg = read_stack_config(self.project, self.stack)
+        with working(self.talk, f"checking stack {self.stack} ..."):
+            report.checks = judge(cfg, Observer(self.project, cfg, self.settings.environ).facts())
+            last = next((update for update in engine.updates() if update.succeeded), None)
+            report.price = price(cfg.stack, last.config if last else None, cfg)
+        for check in report.checks:
+            if check.status != "ok":
+                self.talk.print(
+                    f"{check.name}: {check.status}: {check.evidence}" + (f"; {check.fix}" if check.fix else "")
+                )
+        refuse_failed(report.checks)
 
     def _explained(self, engine: Engine, refusal: CloudRefused) -> OpsctlError:
         """A failed update whose cause is a rollout that the platform gave up is a rollback."""
@@ -212,12 +259,22 @@ class Deployment:
         return "; there is no earlier image to go back to"
 
 
-def rollback_target(engine: Engine) -> str:
-    """The newest image that the engine deployed and the stack config doesn't name.
+def rollback_target(engine: Engine, to: str | None = None) -> str:
+    """The image that is gone back to: `to`, that of the update with the number `to`, or the newest that isn't current.
 
     Raises:
         NotDeployed: there is none.
     """
+    if to is not None and to.isdecimal():
+        images = {update.number: update.image for update in engine.updates()}
+        if (image := images.get(int(to))) is None:
+            raise NotDeployed(
+                f"release {to} of stack '{engine.name}' has no image",
+                next_step=f"see `opsctl releases -s {engine.name}`",
+            )
+        return image
+    if to is not None:
+        return to
     current = engine.image()
     for image in engine.earlier_images():
         if image != current:

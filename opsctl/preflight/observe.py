@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,10 +9,8 @@ from typing import TYPE_CHECKING
 from infra import offline
 from infra.policies import pack
 from infra.policies.rules import Resource
-from opsctl.cost import catalog, usage
-from opsctl.cost.components import Situation
+from opsctl.cost.estimate import estimate
 from opsctl.cost.pricing import DEFAULT_REGION
-from opsctl.cost.report import report
 from opsctl.credentials.vendors import listed
 from opsctl.errors import NotDeployed, OpsctlError, StackNotFound
 from opsctl.preflight.check import asked
@@ -94,8 +91,7 @@ class Observer:
         return public_name(str(self.cfg.region), self.cfg.domain.name, self.cfg.domain.zone)
 
     def _estimate(self, program: Program) -> Estimate:
-        at = Situation(self.cfg, program, usage.load("expected"))
-        found = report(at, catalog.load(self.cfg.region or DEFAULT_REGION), today=dt.datetime.now(tz=dt.UTC).date())
+        found = estimate(self.cfg, program)
         return Estimate(found.totals.monthly, self.cfg.budget.monthly_usd, tuple(found.incomplete))
 
 

@@ -124,7 +124,7 @@ def test_a_deployment_is_proved_by_the_platform_and_by_a_real_answer(
     stack.set("scaling.cpuPercent", 60)
     stack.set("secrets.openaiApiKey", "planted-rotated", secret=True)
     with Caller(runtime.url) as caller:
-        done = operator.types("deploy", "--image", SECOND)
+        done = operator.types("deploy", "--no-preflight", "--image", SECOND)
     assert done.code == 0, done.err
     assert "update aws:appautoscaling/policy:Policy" in done.err
     assert done.document["verdict"]["status"] == "running"
@@ -151,7 +151,7 @@ def test_an_image_that_does_not_start_is_exit_code_5_though_the_engine_said_succ
     stack: Stack, runtime: ContainerRuntime, operator: Operator
 ) -> None:
     good = running_task(stack)
-    done = operator.types("deploy", "--image", BROKEN)
+    done = operator.types("deploy", "--no-preflight", "--no-rollback", "--image", BROKEN)
     assert done.code == 5, done.err
     assert done.document["verdict"]["status"] == "rolled back"
     assert "opsctl rollback" in done.err.splitlines()[-1]
@@ -171,9 +171,29 @@ def test_a_rollback_runs_the_image_before_and_proves_it(
     assert httpx.get(f"{runtime.url}/readyz", trust_env=False).json()["release"] == SECOND
 
 
+def test_an_image_that_was_never_pushed_is_refused_before_anything_changes(stack: Stack, operator: Operator) -> None:
+    done = operator.types("deploy", "--image", BROKEN)
+    assert done.code == 1, done.err
+    assert [each["name"] for each in done.document["preflight"] if each["status"] == "failed"] == ["image"]
+    assert "would not hold; nothing was created" in done.err.splitlines()[-1]
+    assert stack.config()["rag-platform:service"]["image"] == SECOND
+
+
+def test_what_does_not_start_is_taken_back_and_proved_by_itself(
+    stack: Stack, runtime: ContainerRuntime, operator: Operator
+) -> None:
+    done = operator.types("deploy", "--no-preflight", "--image", BROKEN)
+    assert done.code == 5, done.err
+    assert done.document["verdict"]["status"] == "rolled back"
+    assert done.document["wayBack"]["running"]["images"] == [SECOND]
+    assert done.document["wayBack"]["smokeTest"]["ok"]
+    assert f"went back to {SECOND}, which runs" in done.err.splitlines()[-1]
+    assert stack.config()["rag-platform:service"]["image"] == SECOND
+
+
 def test_a_smoke_test_that_fails_after_a_good_rollout_is_exit_code_1(operator: Operator) -> None:
     operator.golden.write_text(WRONG)
-    done = operator.types("deploy")
+    done = operator.types("deploy", "--no-preflight")
     assert done.code == 1
     assert (done.document["changes"], done.document["verdict"]["status"]) == ({}, "running")
     assert "opsctl rollback" in done.err.splitlines()[-1]

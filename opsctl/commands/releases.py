@@ -1,0 +1,40 @@
+"""`opsctl releases`: what was deployed, by whom, and what of it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from opsctl import settings as environment
+from opsctl.commands.options import output_option
+from opsctl.output import data_console, write_json
+from opsctl.project import find_project
+
+if TYPE_CHECKING:
+    from opsctl.output import Form
+
+
+@click.command("releases")
+@click.option("-s", "--stack", required=True, help="The stack whose releases are listed.")
+@click.option("--most", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@output_option
+def releases(*, stack: str, most: int, form: Form) -> None:
+    """List a stack's updates from the engine's history, newest first, and ask the platform what runs.
+
+    A number of the list is what `opsctl rollback --to` takes.
+
+    \b
+    Example:
+      opsctl releases --stack prod --most 5
+    """  # noqa: D301 - click reads \b
+    from opsctl.deploy.engine import open_engine  # noqa: PLC0415 - the engine's SDK: help must not wait for it
+    from opsctl.deploy.releases import document, show, verdict_now  # noqa: PLC0415
+
+    settings, project = environment.load(), find_project()
+    updates = open_engine(project, stack, settings.environ).updates(most)
+    now = verdict_now(project, stack, settings.environ)
+    if form == "json":
+        write_json(document(updates, now))
+    else:
+        show(data_console(settings), updates, now)

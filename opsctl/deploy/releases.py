@@ -1,0 +1,71 @@
+"""The stack's updates, newest first, and which of them runs by the platform's own word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opsctl.deploy.running import FINDERS
+from opsctl.deploy.verdict import judge
+from opsctl.errors import OpsctlError
+from opsctl.output import write_table
+from opsctl.stack import Release, read_delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from opsctl.deploy.engine import Update
+    from opsctl.deploy.verdict import Verdict
+    from opsctl.project import Project
+
+
+def verdict_now(project: Project, stack: str, environ: Mapping[str, str]) -> Verdict | OpsctlError:
+    """Whether what the stack says runs is what runs; the error where nobody could be asked."""
+    try:
+        delivery = read_delivery(project, stack, environ)
+        return judge(delivery.release or Release(), FINDERS[delivery.topology](delivery))
+    except OpsctlError as exc:
+        return exc
+
+
+def document(updates: Sequence[Update], now: Verdict | OpsctlError) -> dict[str, object]:
+    """Spell it as JSON; a public contract, version 1."""
+    return {
+        "version": 1,
+        "now": {"status": "unknown", "why": str(now)}
+        if isinstance(now, OpsctlError)
+        else {"status": now.status, "why": now.why},
+        "releases": [
+            {
+                "number": each.number,
+                "at": each.at.isoformat(),
+                "who": each.who,
+                "image": each.image,
+                "engine": each.result,
+                "changes": each.changes,
+            }
+            for each in updates
+        ],
+    }
+
+
+def show(console: Console, updates: Sequence[Update], now: Verdict | OpsctlError) -> None:
+    """Print them; the engine's word and the platform's are two columns of two tables, since they may differ."""
+    rows = [
+        (
+            str(each.number),
+            f"{each.at:%Y-%m-%d %H:%M}",
+            each.who or "",
+            each.image or "",
+            each.result,
+            ", ".join(f"{count} {operation}" for operation, count in each.changes.items()) or "nothing",
+        )
+        for each in updates
+    ]
+    write_table(console, ("release", "at", "by", "image", "engine", "changes"), rows)
+    console.print()
+    if isinstance(now, OpsctlError):
+        console.print(f"what runs is unknown: {now}", soft_wrap=True)
+    else:
+        console.print(f"{now.status}: {now.why}", soft_wrap=True)
