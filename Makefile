@@ -177,6 +177,10 @@ $(CHECKOV): requirements/checkov.txt | $(READY)
 	@.venv/bin/uv pip install --python .tools/checkov/bin/python --quiet --require-hashes -r requirements/checkov.txt
 	@touch $@
 
+.PHONY: manual
+manual: $(READY) ## write docs/opsctl.md from the commands
+	@.venv/bin/python -m opsctl.manual > docs/.opsctl.md && mv docs/.opsctl.md docs/opsctl.md
+
 .PHONY: diagram
 diagram: $(READY) ## draw the cloud topologies into docs/topologies.md
 	@.venv/bin/python -m infra.diagram Pulumi.prod.yaml docs/topologies.md ecs eks lambda

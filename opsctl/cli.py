@@ -67,6 +67,7 @@ COMMANDS = {
     "dashboard": ("opsctl.commands.dashboard:dashboard", "Say where a stack's dashboard, log and traces are."),
     "watch": ("opsctl.commands.watch:watch", "Show live what a service does: requests, stages, errors."),
     "alerts": ("opsctl.commands.alerts:alerts", "Send a test message to who hears of trouble."),
+    "completion": ("opsctl.commands.completion:completion", "Print what makes a shell complete opsctl's words."),
     "doctor": ("opsctl.commands.doctor:doctor", "Say what this machine lacks, and the command that fixes it."),
 }
 """Command -> (where its click command is, what the group's help says of it)."""

@@ -28,7 +28,11 @@ def refresh(*, region: str, write: bool) -> None:
     """Read every price of a region again from the AWS price list, and show what changed.
 
     Needs pricing:GetProducts; costs nothing. Exactly one product must fit a row, or the row stays as it is.
-    """
+
+    \b
+    Example:
+      opsctl prices refresh --region eu-west-1
+    """  # noqa: D301 - click reads \b
     import re  # noqa: PLC0415
 
     from opsctl.aws.pricing import products  # noqa: PLC0415 - boto3: help must not wait for it
