@@ -57,7 +57,8 @@ def test_a_shell_gets_a_script(opsctl: Run, shell: str) -> None:
 def test_bash_completes_a_command_and_an_option(tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(subprocess.run([OPSCTL, "completion", "bash"], capture_output=True, text=True, check=True).stdout)
-    asked = f'. {script}; COMP_WORDS=(opsctl {{}}); COMP_CWORD=$(({{}})); _opsctl_completion opsctl; echo "${{{{COMPREPLY[*]}}}}"'
+    asked = f". {script}; COMP_WORDS=(opsctl {{}}); COMP_CWORD={{}}; _opsctl_completion opsctl; "
+    asked += 'echo "${{COMPREPLY[*]}}"'
     known = os.environ | {"PATH": f"{Path(OPSCTL).parent}:{os.environ['PATH']}"}
 
     def completed(words: str, at: int) -> set[str]:
