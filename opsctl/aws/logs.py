@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from opsctl.aws.session import client, translated
-from opsctl.endpoint.follow import Line
+from opsctl.follow import Line
 
 
 def newest_lines(region: str | None, group: str, count: int) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def newest_lines(region: str | None, group: str, count: int) -> tuple[str, ...]:
 
 
 class LogGroup:
-    """Port `opsctl.endpoint.follow.Source` over one group."""
+    """Port `opsctl.follow.Source` over one group."""
 
     def __init__(self, region: str | None, group: str) -> None:
         self._group = group

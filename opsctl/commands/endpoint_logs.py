@@ -10,9 +10,9 @@ import click
 
 from opsctl import settings as environment
 from opsctl.commands.options import output_option
-from opsctl.endpoint.follow import lines
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.open import open_stack
+from opsctl.follow import lines
 from opsctl.output import talk_console
 from opsctl.project import find_project
 

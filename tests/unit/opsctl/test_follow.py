@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from opsctl.endpoint.follow import OVERLAP_MS, Line, lines
+from opsctl.follow import OVERLAP_MS, Line, lines
 
 
 def line(at_ms: int, name: str = "") -> Line:
