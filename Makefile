@@ -134,7 +134,7 @@ test-sagemaker: .venv-sagemaker/.ready ## the image addresses against the sagema
 # Two clouds side by side: an `up` mostly waits. What each prints comes in one piece, when it has ended.
 .PHONY: e2e
 e2e: tools $(CHECKOV) $(KUBE_SCORE) ## end to end: the real engine and the real AWS provider on a cloud on loopback, scan included
-	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=2 --keep-going --output-sync=target e2e-dev e2e-others e2e-topologies; \
+	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=2 --keep-going --output-sync=target e2e-topologies e2e-dev e2e-others; \
 	else $(ACTIVATE) && pytest tests/e2e -v; fi
 
 .PHONY: e2e-dev
