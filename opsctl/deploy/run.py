@@ -106,21 +106,11 @@ class Deployment:
         try:
             engine = open_engine(self.project, self.stack, self.settings.environ)
             before = next(iter(engine.earlier_images()), None) if self.caution["go_back"] else None
-            report.changes = self._update(engine, image, report)
-            delivery = read_delivery(self.project, self.stack, self.settings.environ)
-            report.topology, report.wanted = delivery.topology, delivery.release
-            if _runs_nothing(delivery):
-                self.talk.print(
-                    "the first phase is built, nothing runs yet; next: `opsctl image push`, then deploy again"
-                )
-                return report
             try:
-                with near(delivery) as reached:
-                    self._prove(engine, reached, report)
-                    if self.options["smoke_test"]:
-                        self._smoke(engine, reached, report)
+                self._forward(engine, image, report)
             except (RolledBack, CheckFailed) as failure:
-                if before is None or before == engine.image():
+                untouched = any(check.status == "failed" for check in report.checks)
+                if before is None or untouched or before == engine.image():
                     raise
                 raise self._gone_back(before, failure, report) from failure
         except OpsctlError as exc:
@@ -128,6 +118,18 @@ class Deployment:
         finally:
             forget_salt(self.project, self.stack)
         return report
+
+    def _forward(self, engine: Engine, image: str | None, report: Report) -> None:
+        report.changes = self._update(engine, image, report)
+        delivery = read_delivery(self.project, self.stack, self.settings.environ)
+        report.topology, report.wanted = delivery.topology, delivery.release
+        if _runs_nothing(delivery):
+            self.talk.print("the first phase is built, nothing runs yet; next: `opsctl image push`, then deploy again")
+            return
+        with near(delivery) as reached:
+            self._prove(engine, reached, report)
+            if self.options["smoke_test"]:
+                self._smoke(engine, reached, report)
 
     def _gone_back(self, image: str, failure: OpsctlError, report: Report) -> RolledBack:
         """Deploy the image before and prove it; returns what this deployment came to."""

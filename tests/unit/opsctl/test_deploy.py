@@ -30,6 +30,8 @@ service = pulumi.Config("rag-platform").get_object("service") or {{}}
 image = service.get("image")
 if image and "refused" in image:
     raise pulumi.RunError("AccessDenied: no ecr:GetImage")
+if image and "stuck" in image and not pulumi.runtime.is_dry_run():
+    raise pulumi.RunError("the rollout has made no progress")
 revision = image and "arn:aws:ecs:eu-north-1:123456789012:task-definition/" + image.rpartition("/")[2]
 pulumi.ComponentResource("rag-platform:topology:Ecs", "rag-" + str(len(image or "")))
 pulumi.export("topology", "ecs")
@@ -152,6 +154,19 @@ def test_what_does_not_run_is_taken_back_and_the_way_back_is_proved(opsctl: Run,
     assert (way_back["ok"], way_back["verdict"]["status"], way_back["running"]["images"]) == (True, "running", [GOOD])
     assert way_back["smokeTest"]["ok"], "the way back is tested too"
     assert f"went back to {GOOD}, which runs" in bad.err.splitlines()[-1]
+    assert f"image: {GOOD}" in world.config
+
+
+def test_an_update_that_failed_of_its_rollout_is_taken_back_too(opsctl: Run, world: World) -> None:
+    """On Kubernetes the engine itself waits for the rollout, and the update fails with it."""
+    world.runs(GOOD)
+    deploy = ("deploy", "--no-preflight", "--stack", "dev", "--yes", "--no-smoke-test", "-o", "json")
+    assert opsctl(*deploy, "--image", GOOD).code == 0
+    world.runs(GOOD, newest="ROLLBACK_SUCCESSFUL", reason=BREAKER)
+    bad = opsctl(*deploy, "--image", "r/rag-stuck")
+    assert bad.code == 5
+    assert (bad.document["verdict"], bad.document["wayBack"]["verdict"]["status"]) == (None, "running")
+    assert BREAKER in bad.err.splitlines()[-1]
     assert f"image: {GOOD}" in world.config
 
 
