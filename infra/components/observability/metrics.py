@@ -12,6 +12,8 @@ from typing import Literal
 import pulumi
 
 MINUTE_S = 60
+FIVE_MINUTES_S = 5 * MINUTE_S
+QUARTER_S = 15 * MINUTE_S
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 SERVICE = "rag-platform"  # value of the dimension that all of the service's own metrics carry
