@@ -66,6 +66,15 @@ class Update:
         return self.result == "succeeded"
 
 
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing that a stack has."""
+
+    type: str
+    name: str
+    protected: bool
+
+
 class Engine:
     """One stack of the project."""
 
@@ -94,15 +103,28 @@ class Engine:
             CloudRefused: a resource failed, or somebody else's update goes on.
         """
         with self._refusals("up") as listen:
-
-            def heard(event: automation.EngineEvent) -> None:
-                listen(event)
-                step = _step(event)
-                if step is not None:
-                    tell(*step)
-
-            done = self._stack.up(on_event=heard, color="never", show_secrets=False)
+            done = self._stack.up(on_event=_both(listen, tell), color="never", show_secrets=False)
         return _changes(done.summary.resource_changes or {})
+
+    def destroy(self, tell: Callable[[str, str], None]) -> Changes:
+        """Delete what the stack has; `tell` as for `up`.
+
+        Raises:
+            CloudRefused: a resource can't be deleted, or somebody else's update goes on.
+        """
+        with self._refusals("destroy") as listen:
+            done = self._stack.destroy(on_event=_both(listen, tell), color="never", show_secrets=False)
+        return _changes(done.summary.resource_changes or {})
+
+    def resources(self) -> tuple[Resource, ...]:
+        """What the stack has, as its state says; components are left out, which are nothing of their own."""
+        with self._refusals("stack export"):
+            held = (self._stack.export_stack().deployment or {}).get("resources") or ()
+        return tuple(
+            Resource(each["type"], each["urn"].rpartition("::")[2], bool(each.get("protect")))
+            for each in held
+            if each.get("custom") and not each["type"].startswith("pulumi:providers:")
+        )
 
     def image(self) -> str | None:
         """The image that the stack config asks for; None in the first phase."""
@@ -206,6 +228,18 @@ def _told(number: int, update: automation.UpdateSummary) -> Update:
 def _image(config: Mapping[str, str]) -> str | None:
     service = json.loads(config.get(SERVICE_CONFIG) or "{}")
     return service.get("image") if isinstance(service, dict) else None
+
+
+def _both(
+    listen: Callable[[automation.EngineEvent], None], tell: Callable[[str, str], None]
+) -> Callable[[automation.EngineEvent], None]:
+    def heard(event: automation.EngineEvent) -> None:
+        listen(event)
+        step = _step(event)
+        if step is not None:
+            tell(*step)
+
+    return heard
 
 
 def _step(event: automation.EngineEvent) -> tuple[str, str] | None:
