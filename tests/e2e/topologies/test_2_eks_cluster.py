@@ -85,7 +85,8 @@ def test_stores_run_on_volumes_of_their_own_and_the_quota_counts_them_all(stack:
     }
     quota = f"/api/v1/namespaces/{NAMESPACE}/resourcequotas/rag"
     assert eventually(lambda: int(cluster.get(quota)["status"]["used"]["pods"]) == REPLICAS + len(claims))
-    assert cluster.get(quota)["status"]["used"]["requests.memory"] == "3Gi"  # 3 x 0.5 + 0.5 + 1
+    used = cluster.get(quota)["status"]["used"]
+    assert used["requests.memory"] == "3136Mi"  # 3 x 0.5 + 0.5 + 1 GiB, and 32 MiB beside each store
 
 
 def test_a_namesake_that_is_root_is_refused_and_so_is_a_load_balancer(stack: Stack, cluster: Cluster) -> None:
