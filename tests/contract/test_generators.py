@@ -6,16 +6,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Annotated, Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, create_model
 
 from service.adapters import openai_models
 from service.adapters.llamacpp import LlamaCpp
-from service.adapters.openai_models import OpenAIGenerator, OpenAIQueryModel
+from service.adapters.openai_models import OpenAIGenerator, OpenAIQueryModel, _variants
 from service.adapters.token_bound import upper_bound
 from service.errors import Unreachable
 from service.ports import Generator, Message, QueryModel
@@ -91,10 +93,27 @@ class TestOpenAI(OnLlama):
             yield adapter
 
 
+ShortText = Annotated[str, StringConstraints(max_length=120)]
+
+
+class ShortAuthor(openai_models._Author):
+    author: ShortText | None
+
+
+@cache
+def short_variants(count: int) -> type[BaseModel]:
+    fields: dict[str, Any] = dict.fromkeys(_variants(count).model_fields, (ShortText, ...))
+    return create_model("Variants", __config__=ConfigDict(extra="forbid"), **fields)
+
+
 class TestOpenAIQueryModel(QueryModelContract):
     @pytest.fixture
     async def query_model(self, llama_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[QueryModel]:
-        monkeypatch.setattr(openai_models, "VARIANT_TOKENS", 256)  # so small a model rambles at times
+        # So small a model rambles at times. OpenAI's strict schemas can't bound a text's length; llama.cpp's can.
+        monkeypatch.setattr(openai_models, "_Author", ShortAuthor)
+        monkeypatch.setattr(openai_models, "_variants", short_variants)
+        monkeypatch.setattr(openai_models, "AUTHOR_TOKENS", 160)
+        monkeypatch.setattr(openai_models, "VARIANT_TOKENS", 160)
         async with aclosing(OpenAIQueryModel(openai_client(llama_url), model="smollm2")) as adapter:
             yield adapter
 
