@@ -66,6 +66,7 @@ COMMANDS = {
     ),
     "api-keys": ("opsctl.commands.api_keys:api_keys", "Name, rotate and revoke the callers of a stack."),
     "secrets": ("opsctl.commands.secrets:secrets", "Set, rotate and list the secrets of a stack."),
+    "ingest": ("opsctl.commands.ingest:ingest", "Bring a stack's index up to date with its documents."),
     "dashboard": ("opsctl.commands.dashboard:dashboard", "Say where a stack's dashboard, log and traces are."),
     "watch": ("opsctl.commands.watch:watch", "Show live what a service does: requests, stages, errors."),
     "alerts": ("opsctl.commands.alerts:alerts", "Send a test message to who hears of trouble."),

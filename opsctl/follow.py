@@ -36,18 +36,30 @@ class Source(Protocol):
         """Lines since a time, oldest first."""
 
 
+class Follower:
+    """Asks a source again and again; hands out each line once."""
+
+    def __init__(self, source: Source, start_ms: int) -> None:
+        self._source, self._start_ms = source, start_ms
+        self._seen: dict[str, int] = {}
+
+    def new(self) -> Iterator[Line]:
+        """Lines since `start_ms` that were not handed out yet."""
+        for line in self._source.since(self._start_ms):
+            if line.id not in self._seen:
+                self._seen[line.id] = line.at_ms
+                yield line
+        self._start_ms = max(self._start_ms, max(self._seen.values(), default=0) - OVERLAP_MS)
+        self._seen = {each: at_ms for each, at_ms in self._seen.items() if at_ms >= self._start_ms}
+
+
 def lines(
     source: Source, start_ms: int, *, follow: bool, poll_s: float = 2.0, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Line]:
     """Lines since `start_ms`; with `follow` for ever."""
-    seen: dict[str, int] = {}
+    follower = Follower(source, start_ms)
     while True:
-        for line in source.since(start_ms):
-            if line.id not in seen:
-                seen[line.id] = line.at_ms
-                yield line
+        yield from follower.new()
         if not follow:
             return
-        start_ms = max(start_ms, max(seen.values(), default=0) - OVERLAP_MS)
-        seen = {each: at_ms for each, at_ms in seen.items() if at_ms >= start_ms}
         sleep(poll_s)

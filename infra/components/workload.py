@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from infra.components.kube.ingress import FrontArgs
     from infra.config import StackConfig
 
-NAME = service_pod.NAME
+NAME, JOB = service_pod.NAME, service_pod.JOB
 ROLLOUT = pulumi.CustomTimeouts(create="30m", update="30m")  # ten pods, one after the other, each on a node that boots
 
 
@@ -110,11 +110,15 @@ class Workload(pulumi.ComponentResource):
         ways = network_policies.opened(
             NAME, args.namespace, clients=[balancer], servers=args.servers, internet=args.internet, aws=True
         )
-        return [self._object(each) for each in (account, ways, scaling.disruption_budget(args.namespace, NAME))]
+        outward = network_policies.opened(JOB, args.namespace, servers=args.servers, internet=args.internet, aws=True)
+        made = [self._object(each) for each in (account, ways, scaling.disruption_budget(args.namespace, NAME))]
+        return [*made, self._object(outward, called="-jobs")]
 
-    def _object(self, manifest: Manifest, after: Sequence[pulumi.Resource] = (), **more: object) -> KubeObject:
+    def _object(
+        self, manifest: Manifest, after: Sequence[pulumi.Resource] = (), called: str = "", **more: object
+    ) -> KubeObject:
         options = pulumi.ResourceOptions(parent=self, depends_on=list(after), **more)  # type: ignore[arg-type]
-        return KubeObject(f"{self._name}-{manifest['kind'].lower()}", manifest, options)
+        return KubeObject(f"{self._name}-{manifest['kind'].lower()}{called}", manifest, options)
 
 
 def digest(text: str) -> str:

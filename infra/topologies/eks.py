@@ -278,5 +278,6 @@ class EksTopology(pulumi.ComponentResource):
             "namespace": self._namespace.namespace,
             "deployment": self._service.deployment,
             "container": service_pod.NAME,
+            "podLabel": service_pod.JOB,
             "command": ["python", "-m", "service.jobs.{job}"],
         }

@@ -36,10 +36,11 @@ def newest_lines(region: str | None, group: str, count: int) -> tuple[str, ...]:
 
 
 class LogGroup:
-    """Port `opsctl.follow.Source` over one group."""
+    """Port `opsctl.follow.Source` over one group, or the streams of it whose name begins so."""
 
-    def __init__(self, region: str | None, group: str) -> None:
+    def __init__(self, region: str | None, group: str, streams: str = "") -> None:
         self._group = group
+        self._chosen = {"logStreamNamePrefix": streams} if streams else {}
         with translated(f"the log group {group}"):
             self._logs: Any = client("logs", region)
 
@@ -48,7 +49,7 @@ class LogGroup:
         with translated(f"the log group {self._group}"):
             try:
                 pages = self._logs.get_paginator("filter_log_events").paginate(
-                    logGroupName=self._group, startTime=start_ms, interleaved=True
+                    logGroupName=self._group, startTime=start_ms, interleaved=True, **self._chosen
                 )
                 events = [each for page in pages for each in page["events"]]
             except ClientError as exc:

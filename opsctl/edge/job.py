@@ -1,18 +1,15 @@
-"""The job that reads Qdrant and writes a bundle, as a process: opsctl never imports the service."""
+"""The job that reads Qdrant and writes a bundle."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from os import defpath
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opsctl.errors import CheckFailed
+from opsctl.jobs.here import machine, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -29,8 +26,7 @@ class Source:
         """What the job is told; the key is in no argument."""
         told = {"QDRANT_CLOUD_URL": self.url, "RAG_COLLECTIONS": ",".join(self.collections)}
         key = {"QDRANT_APIKEY": self.api_key} if self.api_key else {}
-        path = f"{Path(sys.executable).parent}:{defpath}"
-        return {"PATH": path, "HOME": home, "LANG": "C.UTF-8", **told, **key}
+        return {**machine(home), **told, **key}
 
 
 def export_bundle(source: Source, out: Path, *, index: str, min_recall: float, home: str, talk: Console) -> Path:
@@ -40,18 +36,5 @@ def export_bundle(source: Source, out: Path, *, index: str, min_recall: float, h
         CheckFailed: the job refused; its last line says why.
     """
     words = ["--out", str(out), "--index", index, "--min-recall", f"{min_recall:g}"]
-    last = ""
-    with subprocess.Popen(
-        [sys.executable, "-m", "service.jobs.export_bundle", *words],
-        env=source.environment(home),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as job:
-        for line in job.stderr or ():
-            last = line.strip() or last
-            talk.print(last)
-    if job.returncode:
-        raise CheckFailed(last or f"the export ended with {job.returncode}", next_step="nothing was sent; correct it")
+    run_here("export_bundle", words, source.environment(home), talk)
     return out / "current"

@@ -50,10 +50,10 @@ def deployment(region: str | None, cluster: str, namespace: str, name: str) -> K
     Raises:
         CloudRefused, TimedOut
     """
-    with translated(f"Deployment '{namespace}/{name}'"), api(region, cluster) as (apps, core):
-        found = apps.read_namespaced_deployment(name, namespace, _request_timeout=LIMIT_S)
+    with translated(f"Deployment '{namespace}/{name}'"), api(region, cluster) as apis:
+        found = apis.apps.read_namespaced_deployment(name, namespace, _request_timeout=LIMIT_S)
         labels = ",".join(f"{key}={value}" for key, value in (found.spec.selector.match_labels or {}).items())
-        pods = core.list_namespaced_pod(namespace, label_selector=labels, _request_timeout=LIMIT_S).items
+        pods = apis.core.list_namespaced_pod(namespace, label_selector=labels, _request_timeout=LIMIT_S).items
     template, status, replicas = found.spec.template, found.status, found.spec.replicas or 0
     conditions = {each.type: each for each in status.conditions or ()}
     return KubeDeployment(

@@ -6,8 +6,9 @@ import json
 import tempfile
 from base64 import b64decode
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -27,16 +28,42 @@ MISSING = 404
 LATE = {408, 504}
 
 
+@dataclass(frozen=True, slots=True)
+class Apis:
+    """The API of Deployments, of Jobs, of pods, and of autoscalers."""
+
+    made: client.ApiClient
+    apps: Any
+    batch: Any
+    core: Any
+    scaling: Any
+
+    @classmethod
+    def of(cls, made: client.ApiClient) -> Self:
+        """All over one client."""
+        return cls(
+            made,
+            client.AppsV1Api(made),
+            client.BatchV1Api(made),
+            client.CoreV1Api(made),
+            client.AutoscalingV2Api(made),
+        )
+
+    def plain(self, model: Any) -> Any:  # noqa: ANN401 - the client's models carry no types
+        """A model as the API spells it: dicts and lists, absent fields left out."""
+        return self.made.sanitize_for_serialization(model)
+
+
 @contextmanager
-def api(region: str | None, cluster: str) -> Iterator[tuple[Any, Any]]:
-    """The API of Deployments and that of pods.
+def api(region: str | None, cluster: str) -> Iterator[Apis]:
+    """The cluster's API.
 
     A context of your kubeconfig that is called as the cluster wins, e.g. one that goes through a tunnel to a private
     API server; without one, the address and a token come from AWS.
     """
     if _has_context(cluster):
         with config.new_client_from_config(context=cluster) as own:
-            yield client.AppsV1Api(own), client.CoreV1Api(own)
+            yield Apis.of(own)
         return
     access = cluster_access(region, cluster)
     with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +74,7 @@ def api(region: str | None, cluster: str) -> Iterator[tuple[Any, Any]]:
         told.api_key = {"authorization": f"Bearer {access.token}"}
         told.retries = False
         with client.ApiClient(told) as made:
-            yield client.AppsV1Api(made), client.CoreV1Api(made)
+            yield Apis.of(made)
 
 
 def _has_context(name: str) -> bool:
@@ -70,7 +97,7 @@ def translated(what: str) -> Iterator[None]:
         if exc.status in LATE:
             raise _late(what) from exc
         raise CloudRefused(
-            f"the cluster refused to show {what}: {exc.status} {_message(exc)}", next_step=_next_step(exc.status)
+            f"the cluster refused {what}: {exc.status} {_message(exc)}", next_step=_next_step(exc.status)
         ) from exc
     except ConfigException as exc:
         raise CloudRefused(f"your kubeconfig can't be used for {what}: {exc}", next_step="correct KUBECONFIG") from exc

@@ -98,11 +98,11 @@ def test_no_two_pods_of_a_store_are_lost_together(prod: offline.Program, kind: s
 
 
 @pytest.mark.parametrize(("kind", "port"), [("qdrant", 6333), ("mongo", 27017), ("redis", 6379)])
-def test_only_the_service_and_the_backups_reach_a_store(prod: offline.Program, kind: str, port: int) -> None:
+def test_only_the_service_its_jobs_and_the_backups_reach_a_store(prod: offline.Program, kind: str, port: int) -> None:
     ways = prod.one("NetworkPolicy", f"-{kind}").inputs["spec"]["ingress"]
     (clients,) = [each for each in ways if each["ports"] == [{"port": port, "protocol": "TCP"}]]
     names = [each["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in clients["from"]]
-    assert names == ["rag-api", "backup"]
+    assert names == ["rag-api", "rag-job", "backup"]
     own = prod.one("NetworkPolicy", "rag-networkpolicy").inputs["spec"]["egress"]
     assert any(each["ports"] == [{"port": port, "protocol": "TCP"}] for each in own)
 

@@ -38,6 +38,18 @@ def policy(declared: offline.Program, name: str) -> dict[str, Any]:
     return dict(declared.one("NetworkPolicy", name).inputs["spec"])
 
 
+def test_a_pod_that_runs_a_job_reaches_what_the_service_does_and_nobody_reaches_it(prod: offline.Program) -> None:
+    job, service = policy(prod, "-jobs"), policy(prod, "rag-networkpolicy")
+    assert job["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "rag-job"}}
+    assert job["egress"] == service["egress"]
+    assert "ingress" not in job
+    assert "Ingress" in job["policyTypes"]
+    selected = prod.one("core/v1:Service").inputs["spec"]["selector"]
+    assert selected != job["podSelector"]["matchLabels"], "no request is sent to it"
+    template = prod.one("Deployment", "rag-deployment").inputs["spec"]["template"]
+    assert template["metadata"]["labels"]["app.kubernetes.io/name"] != "rag-job"
+
+
 def test_the_namespace_refuses_what_is_not_restricted(prod: offline.Program) -> None:
     made = prod.one("core/v1:Namespace").inputs["metadata"]
     assert made["name"] == "rag-prod"

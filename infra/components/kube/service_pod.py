@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
 
 NAME = "rag-api"  # the guide's name of Deployment, service account, Service and autoscaler
+JOB = "rag-job"  # a pod of the same kind that runs once and serves nobody, whose labels no Service selects
 GRACE_S = 45  # budgets: preStop 10 s + graceful 30 s < 45 s
 PRE_STOP_S = 10  # endpoints are removed while the pod already stops: it still answers so long
 START_PERIOD_S, START_TRIES = 5, container.GRACE_S // 5

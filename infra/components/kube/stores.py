@@ -127,7 +127,8 @@ class KubeStores(pulumi.ComponentResource):
     def _ways(self, kind: str) -> Manifest:
         """In from the service and the backups; among its own pods where there are several."""
         spec, own = POD_SPECS[kind], network_policies.pods(kind)
-        clients = [Near([network_policies.pods(service_pod.NAME), network_policies.pods(BACKUP)], spec.port)]
+        callers = (service_pod.NAME, service_pod.JOB, BACKUP)
+        clients = [Near([network_policies.pods(each) for each in callers], spec.port)]
         peers = [Near([own], spec.peer_port)] if spec.peer_port is not None else []
         return network_policies.opened(kind, self._args.namespace, clients=[*clients, *peers], servers=peers)
 

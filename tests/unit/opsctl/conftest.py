@@ -14,6 +14,7 @@ from opsctl.smoke.golden import load_golden
 
 if TYPE_CHECKING:
     from email.message import Message
+    from pathlib import Path
 
 PROBLEM = "application/problem+json"
 
@@ -131,6 +132,22 @@ def aws(service: PlayedService, monkeypatch: pytest.MonkeyPatch) -> PlayedServic
         "AWS_MAX_ATTEMPTS": "1",
     }.items():
         monkeypatch.setenv(name, value)
+    return service
+
+
+@pytest.fixture
+def kube_api(service: PlayedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedService:
+    """Reached by a context of the kubeconfig that is called as the cluster."""
+    kubeconfig = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "near", "cluster": {"server": service.url}}],
+        "users": [{"name": "me", "user": {"token": "planted-token"}}],
+        "contexts": [{"name": "rag-dev", "context": {"cluster": "near", "user": "me"}}],
+        "current-context": "another",
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     return service
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -66,20 +65,9 @@ def says(service: PlayedService, *pods: dict[str, Any], image: str = NEW, **chan
 
 
 @pytest.fixture
-def cluster(service: PlayedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedService:
-    """Reached by a context of the kubeconfig that is called as the cluster."""
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "near", "cluster": {"server": service.url}}],
-        "users": [{"name": "me", "user": {"token": "planted-token"}}],
-        "contexts": [{"name": "rag-dev", "context": {"cluster": "near", "user": "me"}}],
-        "current-context": "another",
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
-    says(service, pod(NEW), pod(NEW))
-    return service
+def cluster(kube_api: PlayedService) -> PlayedService:
+    says(kube_api, pod(NEW), pod(NEW))
+    return kube_api
 
 
 def test_it_runs_what_its_ready_pods_run(cluster: PlayedService) -> None:

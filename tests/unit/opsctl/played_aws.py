@@ -1,0 +1,41 @@
+"""A service on loopback in AWS's place: what each JSON operation answers, and what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.unit.opsctl.conftest import Reply
+
+if TYPE_CHECKING:
+    from tests.unit.opsctl.conftest import PlayedService
+
+Answer = dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass
+class PlayedAws:
+    """Answers by operation; one that nobody said is refused, and so seen.
+
+    Attributes:
+        asked: operation and body of each call, in order.
+    """
+
+    service: PlayedService
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.service.answers["/"] = self._answer
+
+    def bodies(self, operation: str) -> list[dict[str, Any]]:
+        return [body for name, body in self.asked if name == operation]
+
+    def _answer(self, body: dict[str, Any]) -> Reply:
+        operation = self.service.requests[-1][2]["X-Amz-Target"].rpartition(".")[2]
+        self.asked.append((operation, body))
+        answer = self.answers.get(operation)
+        if answer is None:
+            return Reply(400, {"__type": "AccessDeniedException", "message": f"not allowed to {operation}"})
+        return Reply(body=answer(body) if callable(answer) else answer)
