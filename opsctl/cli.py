@@ -44,6 +44,8 @@ COMMANDS = {
     "rollback": ("opsctl.commands.rollback:rollback", "Go back to an earlier image; prove that it runs."),
     "releases": ("opsctl.commands.releases:releases", "List what was deployed, by whom, and what of it runs."),
     "destroy": ("opsctl.commands.destroy:destroy", "Delete what a stack has; say what stays and is paid for."),
+    "pause": ("opsctl.commands.pause:pause", "Bring a stack to its cheapest state; say what still bills."),
+    "resume": ("opsctl.commands.pause:resume", "Bring a paused stack back; prove that it runs."),
     "image": ("opsctl.commands.image:image", "Build the container image; push it, its digest into a stack's config."),
     "cost-report": ("opsctl.commands.cost_report:cost_report", "Say what a stack costs in a month, line by line."),
     "prices": ("opsctl.commands.prices:prices", "Read the price catalog again from the AWS price list."),

@@ -24,6 +24,7 @@ class FunctionAlias:
         shared: whether another version gets a part of the requests.
         state: of the version: Pending, Active, Inactive or Failed.
         reason: why it is not active, where AWS says so.
+        stopped: whether it may have no instance at all.
         warm: instances asked for, ready, and how far that is; None where none are kept.
     """
 
@@ -33,6 +34,7 @@ class FunctionAlias:
     shared: bool
     state: str
     reason: str | None
+    stopped: bool
     warm: Warm | None
 
 
@@ -66,6 +68,7 @@ def function_alias(region: str | None, name: str, alias: str) -> FunctionAlias:
         shared=bool((pointed.get("RoutingConfig") or {}).get("AdditionalVersionWeights")),
         state=made.get("State", "Active"),
         reason=made.get("StateReason"),
+        stopped=found.get("Concurrency", {}).get("ReservedConcurrentExecutions") == 0,
         warm=warm,
     )
 

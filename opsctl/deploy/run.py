@@ -128,7 +128,9 @@ class Deployment:
             return
         with near(delivery) as reached:
             self._prove(engine, reached, report)
-            if self.options["smoke_test"]:
+            if report.running is not None and report.running.paused:
+                self.talk.print(f"the stack is paused and answers nobody; next: `opsctl resume --stack {self.stack}`")
+            elif self.options["smoke_test"]:
                 self._smoke(engine, reached, report)
 
     def _gone_back(self, image: str, failure: OpsctlError, report: Report) -> RolledBack:

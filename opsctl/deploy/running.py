@@ -59,8 +59,8 @@ def serverless(delivery: Delivery) -> Running:
         images=found.images,
         state="settling" if settling else "failed" if failed else "done",
         reason=newest.undone if newest and newest.undone else (warm and warm.reason) or found.reason,
-        wanted_replicas=warm.wanted if warm else None,
-        ready_replicas=warm.ready if warm else None,
+        wanted_replicas=0 if found.stopped else warm.wanted if warm else None,
+        ready_replicas=0 if found.stopped else warm.ready if warm else None,
     )
 
 

@@ -30,6 +30,11 @@ class Running:
     wanted_replicas: int | None = None
     ready_replicas: int | None = None
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is meant to run: `opsctl pause`."""
+        return self.state == "done" and self.wanted_replicas == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -60,7 +65,8 @@ def judge(wanted: Release, running: Running) -> Verdict:
         return Verdict("rolled back", f"{', '.join(running.images)} runs, not {wanted.image}{because}")
     if running.state == "failed":
         return Verdict("rolled back", f"the rollout of {_short(wanted.revision)} failed{because}")
-    return Verdict("running", f"{_short(running.revision)} runs{counted}")
+    does = "is paused" if running.paused else "runs"
+    return Verdict("running", f"{_short(running.revision)} {does}{counted}")
 
 
 def _short(revision: str | None) -> str:

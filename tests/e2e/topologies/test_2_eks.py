@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.e2e.census import census
 from tests.e2e.kube import Cluster, eventually, serves
 from tests.e2e.stack import Stack, Step
 from tests.e2e.topologies.conftest import REGION, SAME, edit
+from tests.e2e.typed import typed
 from tests.infra.cloud_cases import DIGEST, VENDORS
 from tests.unit.opsctl.conftest import Ended
 
@@ -113,12 +113,8 @@ def kubeconfig(stack: Stack) -> Path:
 
 def opsctl(stack: Stack, kubeconfig: Path, command: str, *more: str) -> Ended:
     """Typed in the project's folder. No smoke test: these pods run nothing that could answer."""
-    words = [str(Path(sys.executable).with_name("opsctl")), command, "--stack", stack.name, "--yes"]
-    words += ["--no-smoke-test", "--settle-timeout", "120", "--output", "json", *more]
-    env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    done = subprocess.run(words, cwd=stack.folder, env=env, capture_output=True, text=True, check=False)
-    stack.log += [done.stdout, done.stderr]
-    return Ended(done.returncode, done.stdout, done.stderr)
+    words = ["--yes", "--no-smoke-test", "--settle-timeout", "120", *more]
+    return typed(stack, command, *words, KUBECONFIG=str(kubeconfig))
 
 
 def test_opsctl_tells_from_the_api_server_what_runs(
@@ -153,7 +149,7 @@ def test_the_cluster_has_what_guards_them(stack: Stack, cluster: Cluster) -> Non
     assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     assert eventually(lambda: at(cluster, "/api/v1/resourcequotas", "rag")["status"]["hard"]["pods"] == "6")
     policies = cluster.names(f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies")
-    assert policies == {"default-deny", "allow-dns", "rag-api"}
+    assert policies == {"default-deny", "allow-dns", "rag-api", "rag-job"}
     door = at(cluster, "/apis/networking.k8s.io/v1/ingresses")
     assert door["metadata"]["annotations"]["alb.ingress.kubernetes.io/inbound-cidrs"] == "192.0.2.0/24"
     made = cluster.get(f"/api/v1/namespaces/{NAMESPACE}")["metadata"]["labels"]
@@ -218,6 +214,44 @@ def test_an_image_that_never_runs_is_exit_code_5_and_a_rollback_mends_it(
     assert back.document["verdict"]["status"] == "running"  # a deployment of that image, as `deploy` does it
     assert back.document["running"]["images"] == [SECOND]
     assert stack.config()["rag-platform:service"]["image"] == SECOND
+
+
+def test_an_ingestion_is_a_job_that_the_namespace_admits(stack: Stack, cluster: Cluster, kubeconfig: Path) -> None:
+    done = typed(stack, "ingest", "--no-wait", KUBECONFIG=str(kubeconfig))
+    assert done.code == 0, done.err
+    name = done.document["job"].removeprefix("job/")
+    place = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{name}"
+    assert eventually(lambda: sum(cluster.get(place)["status"].get(key, 0) for key in ("active", "succeeded")) == 1)
+    (pod,) = cluster.pods(NAMESPACE, "rag-job")
+    (container,) = pod["spec"]["containers"]
+    assert container["command"][2:] == ["service.jobs.ingest", "--mongo", "--qdrant", "--workers", "1"]
+    assert (container["image"], pod["spec"]["serviceAccountName"]) == (SECOND, "rag-api")
+    assert container["envFrom"] == cluster.pods(NAMESPACE, "rag-api")[0]["spec"]["containers"][0]["envFrom"]
+    cluster.delete(f"{place}?propagationPolicy=Background")
+
+
+def test_a_pause_leaves_no_pod_and_no_node_and_the_way_back_is_proved(
+    stack: Stack, cluster: Cluster, kubeconfig: Path
+) -> None:
+    eks: Any = boto3.client("eks", region_name=REGION)
+    name = stack.outputs()["cluster"]["name"]
+
+    def nodes() -> int:
+        (group,) = eks.list_nodegroups(clusterName=name)["nodegroups"]
+        size = eks.describe_nodegroup(clusterName=name, nodegroupName=group)["nodegroup"]["scalingConfig"]
+        return int(size["desiredSize"])
+
+    before = nodes()
+    done = typed(stack, "pause", "--yes", "--no-endpoint", KUBECONFIG=str(kubeconfig))
+    assert done.code == 0, done.err
+    assert done.document["changed"] == ["alarms", "pods", "nodes"]
+    assert eventually(lambda: cluster.pods(NAMESPACE, "rag-api") == [])
+    assert nodes() == 0
+    assert "eks.cluster_hour" in {each["price"] for each in done.document["bills"]}
+    back = typed(stack, "resume", "--yes", "--no-endpoint", KUBECONFIG=str(kubeconfig))
+    assert back.code == 0, back.err
+    assert back.document["changed"] == ["nodes", "pods", "alarms"]
+    assert (nodes(), sum(map(serves, cluster.pods(NAMESPACE, "rag-api"))) >= 1) == (before, True)
 
 
 def test_destroy_takes_the_front_door_before_the_cluster_and_leaves_nothing(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,6 +12,7 @@ import pytest
 from tests.e2e.census import census
 from tests.e2e.stack import UNSERVED_TYPES, Stack, Step, interrupt_politely
 from tests.e2e.topologies.conftest import QUIET_EDITS, REGION
+from tests.e2e.typed import typed
 from tests.infra.cloud_cases import DIGEST, GOLDEN, VENDORS
 from tests.unit.opsctl.conftest import Ended
 
@@ -49,11 +47,8 @@ def short(steps: list[Step]) -> set[Step]:
     return {(op, kind, name.removeprefix("rag-platform-dev-lambda-")) for op, kind, name in steps}
 
 
-def opsctl(stack: Stack, *words: str) -> Ended:
-    command = [str(Path(sys.executable).with_name("opsctl")), *words, "--stack", stack.name, "--yes", "--no-smoke-test"]
-    done = subprocess.run([*command, "--output", "json"], cwd=stack.folder, capture_output=True, text=True, check=False)
-    stack.log += [done.stdout, done.stderr]
-    return Ended(done.returncode, done.stdout, done.stderr)
+def opsctl(stack: Stack, command: str, *more: str) -> Ended:
+    return typed(stack, command, "--yes", "--no-smoke-test", *more)
 
 
 def answering(stack: Stack) -> dict[str, Any]:
@@ -170,6 +165,22 @@ def test_a_rollback_runs_the_image_before(stack: Stack) -> None:
     assert f"going back to {FIRST}" in done.err
     assert answering(stack)["image"] == FIRST
     assert stack.config()["rag-platform:service"]["image"] == FIRST
+
+
+def test_a_paused_function_answers_nobody_and_comes_back_with_its_limit(stack: Stack) -> None:
+    functions: Any = boto3.client("lambda", region_name=REGION)
+    name = stack.outputs()["cluster"]["name"]
+
+    def limit() -> object:
+        return functions.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
+
+    before = limit()
+    done = typed(stack, "pause", "--yes", "--no-endpoint")
+    assert done.code == 0, done.err
+    assert (done.document["changed"], limit()) == (["alarms", "function"], 0)
+    back = typed(stack, "resume", "--yes", "--no-endpoint")
+    assert back.code == 0, back.err
+    assert (back.document["changed"], limit()) == (["function", "alarms"], before)
 
 
 def test_no_secret_is_readable_in_the_state_or_the_output(stack: Stack) -> None:

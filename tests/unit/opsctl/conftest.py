@@ -105,6 +105,9 @@ def service() -> Iterator[PlayedService]:
         def do_POST(self) -> None:
             self.do_GET()
 
+        def do_PATCH(self) -> None:
+            self.do_GET()
+
         def log_message(self, *args: object) -> None:
             pass
 
