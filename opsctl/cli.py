@@ -23,6 +23,7 @@ INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130  # 128 + SIGINT
 
 COMMANDS = {
+    "init": ("opsctl.commands.init:init", "Bring up a new stack through both phases; time each step."),
     "smoke-test": (
         "opsctl.commands.smoke_test:smoke_test",
         "Ask the deployed service a real question; judge the answer.",

@@ -139,6 +139,11 @@ class Engine:
             else:
                 self._stack.set_config(IMAGE_KEY, automation.ConfigValue(image), path=True)
 
+    def set_value(self, path: str, value: str) -> None:
+        """Write one key of this project into the stack config."""
+        with self._refusals("config"):
+            self._stack.set_config(f"rag-platform:{path}", automation.ConfigValue(value), path=True)
+
     def updates(self, most: int | None = None) -> tuple[Update, ...]:
         """The updates of the stack, newest first; at most so many.
 
@@ -186,14 +191,8 @@ def open_engine(project: Project, stack: str, environ: Mapping[str, str]) -> Eng
     Raises:
         StackNotFound, ToolMissing, NotUsable
     """
-    program = find_pulumi(project, environ)
-    root = str(program.parent.parent) if program.parent == project.tools else None
+    options = _workspace(project, stack, environ)
     try:
-        options = automation.LocalWorkspaceOptions(
-            work_dir=str(project.root),
-            env_vars=engine_environment(project, stack, environ),
-            pulumi_command=automation.PulumiCommand(root=root),
-        )
         return Engine(automation.select_stack(stack, work_dir=str(project.root), opts=options))
     except automation.StackNotFoundError as exc:
         raise StackNotFound(
@@ -203,6 +202,31 @@ def open_engine(project: Project, stack: str, environ: Mapping[str, str]) -> Eng
         raise NotUsable(
             f"stack '{stack}' can't be opened: {_last_error(str(exc))}", next_step="check `pulumi whoami -v`"
         ) from exc
+
+
+def make_stack(project: Project, stack: str, environ: Mapping[str, str]) -> None:
+    """Make a stack known to the backend; its file stays as it is.
+
+    Raises:
+        ToolMissing, NotUsable
+    """
+    options = _workspace(project, stack, environ)
+    try:
+        automation.create_stack(stack, work_dir=str(project.root), opts=options)
+    except automation.CommandError as exc:
+        raise NotUsable(
+            f"stack '{stack}' can't be made: {_last_error(str(exc))}", next_step="check `pulumi whoami -v`"
+        ) from exc
+
+
+def _workspace(project: Project, stack: str, environ: Mapping[str, str]) -> automation.LocalWorkspaceOptions:
+    program = find_pulumi(project, environ)
+    root = str(program.parent.parent) if program.parent == project.tools else None
+    return automation.LocalWorkspaceOptions(
+        work_dir=str(project.root),
+        env_vars=engine_environment(project, stack, environ),
+        pulumi_command=automation.PulumiCommand(root=root),
+    )
 
 
 def _changes(summary: Mapping[automation.OpType, int] | Mapping[str, int]) -> Changes:
