@@ -41,6 +41,7 @@ COMMANDS = {
         "Say on one screen what runs, what rings, what it costs and what was done last.",
     ),
     "logs": ("opsctl.commands.logs:logs", "Print what the service says, as it comes."),
+    "exec": ("opsctl.commands.exec_:exec_", "Run a command where the service runs."),
     "deploy": ("opsctl.commands.deploy:deploy", "Bring a stack to its config; prove that it runs what was asked for."),
     "rollback": ("opsctl.commands.rollback:rollback", "Go back to an earlier image; prove that it runs."),
     "releases": ("opsctl.commands.releases:releases", "List what was deployed, by whom, and what of it runs."),

@@ -99,6 +99,21 @@ class EdgeHost:
         except ValueError as exc:
             raise CheckFailed(f"edge {self.name}: {name} answered no JSON", next_step="run `pulumi up` again") from exc
 
+    def inside(self, command: Sequence[str]) -> list[str]:
+        """What to start here so that `command` runs on the host, in the service's folder and with its settings.
+
+        Raises:
+            CheckFailed: there is no way there.
+        """
+        told = {**clean_environment(Path(self.python)), **self.programs["service"].environment}
+        pairs = [f"{key}={value}" for key, value in told.items() if key != "HOME"]
+        term = ['TERM="${TERM:-dumb}"']
+        script = ["sh", "-c", ENTER.replace('HOME="$HOME"', " ".join(['HOME="$HOME"', *term])), "exec", self.root]
+        try:
+            return self._transport.attached([*script, *pairs, *command])
+        except EdgeError as exc:
+            raise CheckFailed(f"edge {self.name}: {exc}", next_step="install OpenSSH's client") from exc
+
     @contextmanager
     def reached(self, key: str) -> Iterator[str]:
         """An address of this machine that leads to what listens under `hybrid.edge.<key>` there.

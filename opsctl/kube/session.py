@@ -30,13 +30,12 @@ LATE = {408, 504}
 
 @dataclass(frozen=True, slots=True)
 class Apis:
-    """The API of Deployments, of Jobs, of pods, and of autoscalers."""
+    """The API of Deployments, of Jobs and of pods."""
 
     made: client.ApiClient
     apps: Any
     batch: Any
     core: Any
-    scaling: Any
 
     @classmethod
     def of(cls, made: client.ApiClient) -> Self:
@@ -46,7 +45,6 @@ class Apis:
             client.AppsV1Api(made),
             client.BatchV1Api(made),
             client.CoreV1Api(made),
-            client.AutoscalingV2Api(made),
         )
 
     def plain(self, model: Any) -> Any:  # noqa: ANN401 - the client's models carry no types
@@ -75,6 +73,34 @@ def api(region: str | None, cluster: str) -> Iterator[Apis]:
         told.retries = False
         with client.ApiClient(told) as made:
             yield Apis.of(made)
+
+
+@contextmanager
+def kubeconfig(region: str | None, cluster: str) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Words and environment by which kubectl finds the cluster, on the way that `api` takes.
+
+    The token is in a file that only this user can read and that goes with the context, in no argument.
+
+    Raises:
+        CloudRefused, TimedOut
+    """
+    if _has_context(cluster):
+        yield ["--context", cluster], {}
+        return
+    access = cluster_access(region, cluster)
+    near = {"server": access.endpoint, "certificate-authority-data": access.authority}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": cluster,
+        "clusters": [{"name": cluster, "cluster": near}],
+        "users": [{"name": "me", "user": {"token": access.token}}],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": "me"}}],
+    }
+    with tempfile.TemporaryDirectory() as folder:  # 0700
+        file = Path(folder) / "config"
+        file.write_text(json.dumps(document), encoding="utf-8")
+        yield [], {"KUBECONFIG": str(file)}
 
 
 def _has_context(name: str) -> bool:

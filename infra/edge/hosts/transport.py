@@ -12,6 +12,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -110,6 +111,9 @@ class Transport(Protocol):
             EdgeError: it took longer than `limit_s`.
         """
 
+    def attached(self, command: Sequence[str]) -> list[str]:
+        """What to start here so that a command runs there with the operator's own terminal."""
+
     def forwarded(self, port: int, address: str = LOOPBACK) -> AbstractContextManager[int]:
         """A port of this machine that leads to `port` of the host's `address`, a loopback one."""
 
@@ -130,6 +134,10 @@ class LocalTransport:
     ) -> Done:
         """As `Transport.run`."""
         return _run(self.host, command, stdin, limit_s, chatty=chatty)
+
+    def attached(self, command: Sequence[str]) -> list[str]:
+        """As `Transport.attached`."""
+        return list(command)
 
     @contextmanager
     def forwarded(self, port: int, address: str = LOOPBACK) -> Iterator[int]:
@@ -165,6 +173,11 @@ class SshTransport:
                 f"edge host {self.host} can't be reached: {done.last_words}; try `{self.address.by_hand}`"
             )
         return done
+
+    def attached(self, command: Sequence[str]) -> list[str]:
+        """As `Transport.attached`; a terminal there only where there is one here."""
+        terminal = "-t" if sys.stdin.isatty() else "-T"
+        return [*self._ssh(), *_shared(), terminal, *self.address.destination, "--", shlex.join(command)]
 
     @contextmanager
     def forwarded(self, port: int, address: str = LOOPBACK) -> Iterator[int]:

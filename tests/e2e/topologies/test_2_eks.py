@@ -247,7 +247,7 @@ def test_a_pause_leaves_no_pod_and_no_node_and_the_way_back_is_proved(
     assert done.document["changed"] == ["alarms", "pods", "nodes"]
     assert eventually(lambda: cluster.pods(NAMESPACE, "rag-api") == [])
     assert nodes() == 0
-    assert "eks.cluster_hour" in {each["price"] for each in done.document["bills"]}
+    assert "nat.hour" in {each["price"] for each in done.document["bills"]}
     back = typed(stack, "resume", "--yes", "--no-endpoint", KUBECONFIG=str(kubeconfig))
     assert back.code == 0, back.err
     assert back.document["changed"] == ["nodes", "pods", "alarms"]

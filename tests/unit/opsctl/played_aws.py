@@ -19,11 +19,13 @@ class PlayedAws:
     """Answers by operation; one that nobody said is refused, and so seen.
 
     Attributes:
+        refusals: code and message of those that are refused.
         asked: operation and body of each call, in order.
     """
 
     service: PlayedService
     answers: dict[str, Answer] = field(default_factory=dict)
+    refusals: dict[str, tuple[str, str]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -37,5 +39,6 @@ class PlayedAws:
         self.asked.append((operation, body))
         answer = self.answers.get(operation)
         if answer is None:
-            return Reply(400, {"__type": "AccessDeniedException", "message": f"not allowed to {operation}"})
+            code, why = self.refusals.get(operation, ("AccessDeniedException", f"not allowed to {operation}"))
+            return Reply(400, {"__type": code, "message": why})
         return Reply(body=answer(body) if callable(answer) else answer)
