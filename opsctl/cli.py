@@ -70,6 +70,8 @@ COMMANDS = {
     ),
     "api-keys": ("opsctl.commands.api_keys:api_keys", "Name, rotate and revoke the callers of a stack."),
     "secrets": ("opsctl.commands.secrets:secrets", "Set, rotate and list the secrets of a stack."),
+    "backup": ("opsctl.commands.backup:backup", "Copy a stack's self-hosted stores now, or list the copies."),
+    "restore": ("opsctl.commands.backup:restore", "Put a copy in the place of what a self-hosted store has."),
     "ingest": ("opsctl.commands.ingest:ingest", "Bring a stack's index up to date with its documents."),
     "dashboard": ("opsctl.commands.dashboard:dashboard", "Say where a stack's dashboard, log and traces are."),
     "watch": ("opsctl.commands.watch:watch", "Show live what a service does: requests, stages, errors."),

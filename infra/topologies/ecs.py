@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.components import api_keys, container, ecs_task, firewall, foundation
+from infra.components import api_keys, container, ecs_task, firewall, foundation, store_copies
 from infra.components.cdn import Cdn, CdnArgs, edge_addresses
 from infra.components.ecs_cluster import ClusterArgs, EcsCluster
 from infra.components.ecs_service import EcsService, RolesArgs, ServiceArgs, TaskRoles
 from infra.components.load_balancer import ANYWHERE, LoadBalancer, LoadBalancerArgs
 from infra.components.observability.declared import Observability, ServiceAlarms
 from infra.components.observability.watched import ecs_copies, load_balancer, watched
+from infra.components.store_scripts import STORES
 from infra.components.tls_dns import PublicName
 from infra.delivery import Cluster, Delivery, Logs, Release, promises
 
@@ -49,6 +50,7 @@ class EcsTopology(pulumi.ComponentResource):
         self._cluster = self._make_cluster()
         alarms = self._alarms()
         self._service = self._workload(alarms) if cfg.service.image else None
+        self._backups = self._save_stores() if cfg.service.image else None
         self._watch(alarms)
         self.delivery = self._deliver()
         self.register_outputs({"url": self.delivery.url})
@@ -190,6 +192,16 @@ class EcsTopology(pulumi.ComponentResource):
         )
         return EcsService(self._name, base.site, args, opts=self._child)
 
+    def _save_stores(self) -> dict[str, pulumi.Input[object]] | None:
+        """How to copy a self-hosted store by hand, and where copies are; its volume is saved each night besides."""
+        kinds, base = store_copies.kinds(self._cfg), self._base
+        if not kinds:
+            return None
+        arns = [base.vault.arns[STORES[kind].credential] for kind in kinds]
+        args = store_copies.CopiesArgs(arns, base.key_arn, base.log_bucket)
+        made = store_copies.StoreCopies(self._name, base.site, args, opts=self._child)
+        return {"stores": store_copies.on_one_host(self._cfg), "place": made.place, "role": made.role}
+
     def _url(self) -> pulumi.Input[str]:
         domain = self._cfg.domain
         return f"https://{domain.name}" if domain else pulumi.Output.concat("http://", self._front.dns_name)
@@ -226,4 +238,5 @@ class EcsTopology(pulumi.ComponentResource):
             "subnets": pulumi.Output.all(*self._base.network.private_subnet_ids).apply(list),
             "securityGroup": self._group,
             "command": ["python", "-m", "service.jobs.{job}"],
+            "backups": self._backups,
         }

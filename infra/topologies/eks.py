@@ -65,7 +65,7 @@ class EksTopology(pulumi.ComponentResource):
         self._let_pods_reach_neighbours()
         self._bound = self._pods_identity()
         self._service = self._workload() if cfg.service.image else None
-        self._save_stores()
+        self._backups = self._save_stores()
         self._watch()
         self.delivery = self._deliver()
         self.register_outputs({"url": self.delivery.url})
@@ -191,11 +191,11 @@ class EksTopology(pulumi.ComponentResource):
         made = Observability(self._name, cfg, base, seen, alarms.arns, opts=self._child)
         self._dashboard_url = made.dashboard_url
 
-    def _save_stores(self) -> None:
-        """Copies of the self-hosted stores, each night."""
+    def _save_stores(self) -> dict[str, pulumi.Input[object]] | None:
+        """Copies of the self-hosted stores, each night; how to make and find one."""
         base, cluster, saved = self._base, self._platform.cluster, backups.kinds(self._cfg)
         if not saved:
-            return
+            return None
         arns = {backups.CREDENTIALS[kind]: base.vault.arns[STORES[kind].credential] for kind in saved}
         args = backups.BackupArgs(
             namespace=self._namespace.namespace,
@@ -207,7 +207,8 @@ class EksTopology(pulumi.ComponentResource):
             log_bucket=base.log_bucket,
             after=base.vault.filled,
         )
-        backups.KubeBackups(self._name, base.site, self._cfg, args, opts=self._kube)
+        made = backups.KubeBackups(self._name, base.site, self._cfg, args, opts=self._kube)
+        return {"stores": saved, "place": made.place}
 
     def _front(self) -> FrontArgs:
         cfg, base = self._cfg, self._base
@@ -280,4 +281,5 @@ class EksTopology(pulumi.ComponentResource):
             "container": service_pod.NAME,
             "podLabel": service_pod.JOB,
             "command": ["python", "-m", "service.jobs.{job}"],
+            "backups": self._backups,
         }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opsctl.follow import Source
 
 STARTED_BY = "opsctl"
+FARGATE = {"FARGATE", "FARGATE_SPOT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def run_task(place: Place, command: Sequence[str]) -> TaskJob:
     with translated(f"a task beside service '{place.service}'", to="start"):
         ecs = client("ecs", place.region)
         services = ecs.describe_services(cluster=place.cluster, services=[place.service])["services"]
-        strategy = services[0].get("capacityProviderStrategy") if services else None
+        capacity = _capacity(services[0] if services else {})
         started = ecs.run_task(
             cluster=place.cluster,
             taskDefinition=place.task_definition,
@@ -102,7 +103,7 @@ def run_task(place: Place, command: Sequence[str]) -> TaskJob:
                 }
             },
             overrides=override,
-            **({"capacityProviderStrategy": strategy} if strategy else {}),
+            **capacity,
         )
         made = ecs.describe_task_definition(taskDefinition=place.task_definition)["taskDefinition"]
     if not started["tasks"]:
@@ -110,6 +111,14 @@ def run_task(place: Place, command: Sequence[str]) -> TaskJob:
         raise CloudRefused(f"ECS started no task: {reasons}", next_step="run the same command again")
     arn = str(started["tasks"][0]["taskArn"])
     return TaskJob(place, arn, _lines(place, made, arn))
+
+
+def _capacity(service: Mapping[str, Any]) -> dict[str, Any]:
+    """That of the service; on Fargate the kind that is not taken away half-way."""
+    strategy = service.get("capacityProviderStrategy") or ()
+    if {each["capacityProvider"] for each in strategy} <= FARGATE:
+        return {"launchType": "FARGATE"} if strategy else {}
+    return {"capacityProviderStrategy": list(strategy)}
 
 
 def _lines(place: Place, made: Mapping[str, Any], arn: str) -> Source:

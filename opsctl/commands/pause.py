@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from opsctl import settings as environment
 from opsctl.commands.options import output_option, seconds_option
+from opsctl.consent import confirm
 from opsctl.output import data_console, talk_console, write_json, write_table
 from opsctl.project import find_project
 
@@ -79,17 +79,11 @@ def _run(way: Way, stack: str, form: Form, *, yes: bool, endpoint: bool, limit_s
 
 
 def _consent(way: Way, stack: str, talk: Console, *, yes: bool) -> Callable[[Plan], None]:
-    from opsctl.errors import NotUsable  # noqa: PLC0415
-
     def consent(plan: Plan) -> None:
         talk.print(f"{way} stack {stack}:")
         for name, now, then in plan:
             talk.print(f"  {name}: {now} -> {then}")
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            raise NotUsable("there is no terminal to ask for consent on", next_step="read the list, then give --yes")
-        click.confirm("Do this?", abort=True, err=True)
+        confirm("Do this?", yes=yes, read="the list")
 
     return consent
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from opsctl.consent import confirm
 from opsctl.deploy.report import spelled
-from opsctl.errors import NotUsable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +24,6 @@ def ask(talk: Console, stack: str, *, yes: bool) -> Callable[[Changes, Price | N
 
     def consent(changes: Changes, price: Price | None) -> None:
         talk.print(f"stack {stack}: {spelled(changes)}" + (f"; {price}" if price else ""))
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            raise NotUsable("there is no terminal to ask for consent on", next_step="read the preview, then give --yes")
-        click.confirm("Make these changes?", abort=True, err=True)
+        confirm("Make these changes?", yes=yes, read="the preview")
 
     return consent

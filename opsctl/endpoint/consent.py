@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from opsctl.consent import confirm
 from opsctl.endpoint.steps import changes, told
-from opsctl.errors import NotUsable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +32,6 @@ def ask(talk: Console, *, yes: bool, preflight: Callable[[], None] | None = None
                 talk.print(f"    {change}")
         if preflight is not None:
             preflight()
-        if yes:
-            return
-        if not sys.stdin.isatty():
-            raise NotUsable(
-                "there is no terminal to ask for consent on", next_step="read the plan (--dry-run), then give --yes"
-            )
-        click.confirm("Do this?", abort=True, err=True)
+        confirm("Do this?", yes=yes, read="the plan (--dry-run)")
 
     return consent

@@ -133,17 +133,6 @@ def job_from_cronjob(
     return _create(region, cluster, namespace, cronjob, made)
 
 
-def cronjob_args(region: str | None, cluster: str, namespace: str, cronjob: str) -> list[str]:
-    """The arguments that a CronJob's container has.
-
-    Raises:
-        CloudRefused, TimedOut
-    """
-    with translated(f"CronJob '{namespace}/{cronjob}'"), api(region, cluster) as apis:
-        found = apis.batch.read_namespaced_cron_job(cronjob, namespace, _request_timeout=LIMIT_S)
-    return list(found.spec.job_template.spec.template.spec.containers[0].args or ())
-
-
 def once(template: dict[str, Any], container: str, label: str, command: Sequence[str]) -> dict[str, Any]:
     """The pod template of something that serves, as that of something that ends. Pure."""
     spec = dict(template["spec"])

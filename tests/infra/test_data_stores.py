@@ -7,14 +7,16 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import redis
 
 from infra import offline
+from infra.components import store_copies
 from infra.components.store_scripts import STORES
 from tests import real_processes
-from tests.infra.cloud_cases import program
+from tests.infra.cloud_cases import config, program, second_phase
 
 TYPES = ("t3.medium", "t3.large", "t3.xlarge")
 TOKEN = "ab" * 32
@@ -201,3 +203,41 @@ def test_a_graviton_instance_gets_an_image_of_its_architecture(monkeypatch: pyte
     qdrant(instanceType="t4g.medium")
     qdrant(instanceType="t3.medium")
     assert [name.rpartition("-")[2] for name in asked] == ["arm64", "x86_64"]
+
+
+class TestCopies:
+    """A store on instances is copied by hand into a bucket, by a task with a role of its own."""
+
+    OWN: ClassVar[dict[str, Any]] = {
+        "retrieval": {"qdrant": "self-hosted"},
+        "documents": {"mongo": "self-hosted"},
+        "cache": {"redis": "self-hosted"},
+    }
+
+    def test_the_task_may_read_and_write_copies_and_nothing_else(self) -> None:
+        declared = program("prod", **self.OWN)
+        made = declared.one("rag-platform:component:StoreCopies")
+        (policy,) = [each for each in declared.of("iam/rolePolicy:RolePolicy") if "-copies" in each.name]
+        actions = {
+            action for statement in json.loads(policy.inputs["policy"])["Statement"] for action in statement["Action"]
+        }
+        assert actions == {
+            "s3:PutObject",
+            "s3:GetObject",
+            "s3:AbortMultipartUpload",
+            "secretsmanager:GetSecretValue",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+        }
+        assert made.name == "rag-platform-prod"
+        (role,) = [each for each in declared.of("iam/role:Role") if each.name.endswith("-copies")]
+        assert "ecs-tasks.amazonaws.com" in role.inputs["assumeRolePolicy"]
+
+    def test_a_cluster_of_qdrant_has_no_copy_by_one_address_and_keeps_those_that_there_are(self) -> None:
+        three = {"retrieval": {"qdrant": "self-hosted", "selfHosted": {"instances": 3}}}
+        assert len(program("prod", **three).of("component:StoreCopies")) == 1
+        cfg = config("prod", second_phase(**{**self.OWN, **three}))
+        assert (store_copies.kinds(cfg), store_copies.on_one_host(cfg)) == (["mongo", "qdrant"], ["mongo"])
+
+    def test_vendors_stores_have_none(self) -> None:
+        assert program("prod").of("component:StoreCopies") == []

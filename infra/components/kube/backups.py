@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from infra.components.bucket import BucketArgs, PrivateBucket
-from infra.components.data_stores import SNAPSHOTS_KEPT
+from infra.components import store_copies
 from infra.components.eks.identity import Account, bind, pod_role
 from infra.components.kube import network_policies, quotas, store_pods
 from infra.components.kube.network_policies import Near
@@ -20,11 +19,10 @@ from infra.components.kube.objects import KubeObject, Manifest, described, label
 from infra.components.kube.pod import CONTAINER_SECURITY, hardened, scratch, sized
 from infra.components.kube.store_pods import PEERS
 from infra.components.kube.stores import BACKUP
-from infra.components.permissions import allow
 
 if TYPE_CHECKING:
     from infra.components.account import Site
-    from infra.components.permissions import Statement
+    from infra.components.bucket import PrivateBucket
     from infra.config import StackConfig
 
 TIMES = {"mongo": "0 3 * * *", "qdrant": "30 3 * * *"}  # UTC; as the snapshots of stores on instances
@@ -63,18 +61,18 @@ def kinds(cfg: StackConfig) -> list[str]:
 
 
 class KubeBackups(pulumi.ComponentResource):
-    """`bucket` is its name."""
+    """`bucket` is its name, `place` where in it the copies are."""
 
     bucket: pulumi.Output[str]
+    place: pulumi.Output[str]
 
     def __init__(
         self, name: str, site: Site, cfg: StackConfig, args: BackupArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("rag-platform:component:KubeBackups", name, None, opts)
         self._name, self._site, self._cfg, self._args = name, site, cfg, args
-        kept = BucketArgs(key_arn=args.key_arn, log_bucket=args.log_bucket, expire_days=SNAPSHOTS_KEPT)
-        made = PrivateBucket(f"{name}-backups", site, kept, opts=pulumi.ResourceOptions(parent=self))
-        self.bucket = made.bucket
+        made = store_copies.bucket(name, site, args.key_arn, args.log_bucket, self)
+        self.bucket, self.place = made.bucket, store_copies.place_of(made, site)
         guards = self._guards(made.arn)
         for kind in kinds(cfg):
             self._object(self._job(kind), after=[*guards, *args.after])
@@ -89,7 +87,7 @@ class KubeBackups(pulumi.ComponentResource):
             self._site,
             account,
             description="Saves the data stores in a bucket, and puts them back",
-            statements=_rights(args, bucket_arn),
+            statements=store_copies.rights(bucket_arn, list(args.secrets.values()), args.key_arn),
             parent=self,
         )
         known = described(
@@ -121,13 +119,13 @@ class KubeBackups(pulumi.ComponentResource):
         )
 
     def _pod(self, kind: str) -> dict[str, Any]:
-        place = pulumi.Output.concat("s3://", self.bucket, "/", self._site.stack)
+        metrics = f"rag-platform/{self._site.stack}"
         container = {
             "name": BACKUP,
             "image": str(self._cfg.service.image),
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-m", "service.jobs.backup"],
-            "args": ["save", kind, "--to", place, "--metrics", f"rag-platform/{self._site.stack}", *self._nodes(kind)],
+            "args": ["save", kind, "--to", self.place, "--metrics", metrics, *self._nodes(kind)],
             "env": [{"name": name, "value": value} for name, value in sorted(self._told(kind).items())],
             "resources": sized(*quotas.COPY),
             "securityContext": CONTAINER_SECURITY,
@@ -165,12 +163,3 @@ class KubeBackups(pulumi.ComponentResource):
 
 def _node(namespace: pulumi.Input[str], number: int) -> pulumi.Output[str]:
     return pulumi.Output.concat(f"http://qdrant-{number}.qdrant{PEERS}.", namespace, ".svc.cluster.local:6333")
-
-
-def _rights(args: BackupArgs, bucket_arn: pulumi.Input[str]) -> list[Statement]:
-    objects = pulumi.Output.concat(bucket_arn, "/*")
-    return [
-        allow(["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"], [objects]),
-        allow(["secretsmanager:GetSecretValue"], list(args.secrets.values())),
-        allow(["kms:Decrypt", "kms:GenerateDataKey"], [args.key_arn]),
-    ]

@@ -99,12 +99,19 @@ class TestOnEcs:
             "containerOverrides": [{"name": "service", "command": [*RAN, "3", "--summaries", "summaries"]}]
         }
         assert asked["taskDefinition"] == "rag:7"
-        assert asked["capacityProviderStrategy"] == [{"capacityProvider": "FARGATE", "weight": 1}]
+        assert (asked["launchType"], "capacityProviderStrategy" in asked) == ("FARGATE", False)
         network = asked["networkConfiguration"]["awsvpcConfiguration"]
         assert network == {
             "subnets": ["subnet-1", "subnet-2"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"
         }  # fmt: skip
         assert {body["logStreamNamePrefix"] for body in ecs.bodies("FilterLogEvents")} == {STREAM}
+
+    def test_a_pool_of_instances_carries_the_task_too(self, opsctl: Run, ecs: PlayedAws) -> None:
+        pool = [{"capacityProvider": "pool", "weight": 1}]
+        ecs.answers["DescribeServices"] = {"services": [{"capacityProviderStrategy": pool}]}
+        assert opsctl("ingest", "--stack", "dev").code == 0
+        (asked,) = ecs.bodies("RunTask")
+        assert (asked["capacityProviderStrategy"], "launchType" in asked) == (pool, False)
 
     def test_an_exit_code_of_the_job_is_a_failed_check_with_its_last_line(self, opsctl: Run, ecs: PlayedAws) -> None:
         ecs.answers["DescribeTasks"] = {
