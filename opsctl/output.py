@@ -59,6 +59,12 @@ def write_json(document: Mapping[str, object]) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def write_change(form: Form, done: str, **what: object) -> None:
+    """Say in JSON what a command that has nothing else to print did; a reader is told by its talk."""
+    if form == "json":
+        write_json({"version": 1, "done": done, **what})
+
+
 def write_table(
     console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:

@@ -8,10 +8,11 @@ import click
 
 from opsctl import settings as environment
 from opsctl.commands.options import output_option
+from opsctl.consent import confirm
 from opsctl.credentials import callers
 from opsctl.credentials.config_file import ConfigFile
 from opsctl.errors import NotDeployed
-from opsctl.output import data_console, talk_console, write_json, write_table
+from opsctl.output import data_console, talk_console, write_change, write_json, write_table
 from opsctl.project import find_project
 from opsctl.stack import read_delivery
 
@@ -37,7 +38,8 @@ def api_keys() -> None:
 @stack_option
 @click.option("--requests-per-minute", type=click.IntRange(min=1), help="Its own limit, in place of everybody's.")
 @click.option("--usd-per-hour", type=click.FloatRange(min=0), help="Its own spending limit.")
-def create(*, name: str, stack: str, requests_per_minute: int | None, usd_per_hour: float | None) -> None:
+@output_option
+def create(*, name: str, stack: str, requests_per_minute: int | None, usd_per_hour: float | None, form: Form) -> None:
     """Name a caller in the stack config; `opsctl deploy` makes its key.
 
     \b
@@ -46,13 +48,15 @@ def create(*, name: str, stack: str, requests_per_minute: int | None, usd_per_ho
     """  # noqa: D301 - click reads \b
     usd = None if usd_per_hour is None else f"{usd_per_hour:g}"
     callers.create(_file(stack), name, requests_per_minute=requests_per_minute, usd_per_hour=usd)
+    write_change(form, "created", stack=stack, name=name)
     _talk(f"'{name}' is in the config; next: `opsctl deploy --stack {stack}`, then `opsctl api-keys show {name}`")
 
 
 @api_keys.command("rotate")
 @click.argument("name")
 @stack_option
-def rotate(*, name: str, stack: str) -> None:
+@output_option
+def rotate(*, name: str, stack: str, form: Form) -> None:
     """Ask for another key of a caller; the old one ends with the next `opsctl deploy`, without a restart.
 
     \b
@@ -60,21 +64,25 @@ def rotate(*, name: str, stack: str) -> None:
       opsctl api-keys rotate batch --stack prod
     """  # noqa: D301 - click reads \b
     revision = callers.rotate(_file(stack), name)
+    write_change(form, "rotated", stack=stack, name=name, revision=revision)
     _talk(f"revision {revision} of '{name}' is in the config; next: `opsctl deploy --stack {stack}`")
 
 
 @api_keys.command("revoke")
 @click.argument("name")
 @stack_option
-@click.confirmation_option("-y", "--yes", prompt="End this caller's key with the next deployment?", help="Don't ask.")
-def revoke(*, name: str, stack: str) -> None:
+@click.option("-y", "--yes", is_flag=True, help="Don't ask before.")
+@output_option
+def revoke(*, name: str, stack: str, yes: bool, form: Form) -> None:
     """Take a caller out of the stack config; its key ends with the next `opsctl deploy`.
 
     \b
     Example:
       opsctl api-keys revoke batch --stack prod --yes
     """  # noqa: D301 - click reads \b
+    confirm(f"End the key of '{name}' with the next deployment?", yes=yes, read="`opsctl api-keys list`")
     callers.revoke(_file(stack), name)
+    write_change(form, "revoked", stack=stack, name=name)
     _talk(f"'{name}' is out of the config; next: `opsctl deploy --stack {stack}`")
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from opsctl import settings as environment
+from opsctl.commands.options import output_option
 from opsctl.errors import NotUsable
-from opsctl.output import data_console, talk_console, working, write_table
+from opsctl.output import data_console, talk_console, working, write_json, write_table
+
+if TYPE_CHECKING:
+    from opsctl.output import Form
 
 REGION = r"[a-z]{2}(-[a-z]+)+-\d"
 
@@ -24,7 +30,8 @@ def prices() -> None:
 @prices.command("refresh")
 @click.option("--region", required=True, help="Whose prices; a region without a file gets one.")
 @click.option("--write/--dry-run", default=False, help="Write the file; without it only the difference is shown.")
-def refresh(*, region: str, write: bool) -> None:
+@output_option
+def refresh(*, region: str, write: bool, form: Form) -> None:
     """Read every price of a region again from the AWS price list, and show what changed.
 
     Needs pricing:GetProducts; costs nothing. Exactly one product must fit a row, or the row stays as it is.
@@ -45,8 +52,12 @@ def refresh(*, region: str, write: bool) -> None:
         changes = refreshing.refreshed(region, products)
     told = [each for each in changes if each.after != each.before or each.why]
     rows = [(each.key, _steps(each.before), _steps(each.after), each.why) for each in told]
-    write_table(data_console(settings), ("price", "was", "is", "kept because"), rows)
     changed = sum(each.after != each.before for each in changes)
+    if form == "json":
+        listed = [{"price": key, "was": was, "is": now, "keptBecause": why} for key, was, now, why in rows]
+        write_json({"version": 1, "region": region, "changed": changed, "written": write, "prices": listed})
+    else:
+        write_table(data_console(settings), ("price", "was", "is", "kept because"), rows)
     if write and changed:
         file = refreshing.write(region, refreshing.text_of(region, changes))
         talk_console(settings).print(

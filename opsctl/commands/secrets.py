@@ -12,7 +12,7 @@ from opsctl.commands.options import output_option
 from opsctl.credentials import vendors
 from opsctl.credentials.config_file import ConfigFile
 from opsctl.errors import NotDeployed
-from opsctl.output import data_console, talk_console, write_json, write_table
+from opsctl.output import data_console, talk_console, write_change, write_json, write_table
 from opsctl.project import find_project
 from opsctl.stack import read_delivery
 
@@ -37,7 +37,8 @@ def secrets() -> None:
 @secrets.command("set")
 @click.argument("name")
 @stack_option
-def set_(*, name: str, stack: str) -> None:
+@output_option
+def set_(*, name: str, stack: str, form: Form) -> None:
     """Write a vendor's secret into the stack config, encrypted; the value is asked for, or read from stdin.
 
     \b
@@ -48,13 +49,15 @@ def set_(*, name: str, stack: str) -> None:
     typed = sys.stdin.isatty()
     value = click.prompt(name, hide_input=True, err=True) if typed else sys.stdin.read()
     vendors.set_value(_file(stack), name, value)
+    write_change(form, "set", stack=stack, name=name)
     _talk(f"{name} is in the config, encrypted; next: `opsctl deploy --stack {stack}`")
 
 
 @secrets.command("rotate")
 @click.argument("name")
 @stack_option
-def rotate(*, name: str, stack: str) -> None:
+@output_option
+def rotate(*, name: str, stack: str, form: Form) -> None:
     """Ask for another value of a secret that the stack generates; vendors' are set.
 
     \b
@@ -62,6 +65,7 @@ def rotate(*, name: str, stack: str) -> None:
       opsctl secrets rotate apiKey-batch --stack prod
     """  # noqa: D301 - click reads \b
     revision = vendors.rotate(_file(stack), name)
+    write_change(form, "rotated", stack=stack, name=name, revision=revision)
     _talk(f"revision {revision} of {name} is in the config; next: `opsctl deploy --stack {stack}`")
 
 
