@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pulumi import automation
 
+from opsctl.deploy.interruption import forgive_closed_pipes
 from opsctl.errors import CloudRefused, NotUsable, StackNotFound
 from opsctl.project import engine_environment, find_pulumi
 
@@ -126,6 +127,12 @@ class Engine:
             if each.get("custom") and not each["type"].startswith("pulumi:providers:")
         )
 
+    def half_done(self) -> tuple[str, ...]:
+        """What the last update was at when it was broken off, e.g. `creating rag-service`; empty where it ended."""
+        with self._refusals("stack export"):
+            left = (self._stack.export_stack().deployment or {}).get("pending_operations") or ()
+        return tuple(f"{each['type']} {each['resource']['urn'].rpartition('::')[2]}" for each in left)
+
     def image(self) -> str | None:
         """The image that the stack config asks for; None in the first phase."""
         config = self._stack.get_all_config()
@@ -175,8 +182,8 @@ class Engine:
             yield listen
         except automation.ConcurrentUpdateError as exc:
             raise CloudRefused(
-                f"another update of stack '{self.name}' goes on",
-                next_step=f"wait for it, or run `pulumi cancel --stack {self.name}`",
+                f"another update of stack '{self.name}' goes on, or was killed",
+                next_step=f"wait for it; if nobody is at it any more, `pulumi cancel --stack {self.name}`, then again",
             ) from exc
         except automation.CommandError as exc:
             told = "; ".join(dict.fromkeys(reasons[:REASONS_SHOWN])) or _last_error(str(exc))
@@ -192,6 +199,7 @@ def open_engine(project: Project, stack: str, environ: Mapping[str, str]) -> Eng
         StackNotFound, ToolMissing, NotUsable
     """
     options = _workspace(project, stack, environ)
+    forgive_closed_pipes()
     try:
         return Engine(automation.select_stack(stack, work_dir=str(project.root), opts=options))
     except automation.StackNotFoundError as exc:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict
 
 from opsctl.deploy.engine import open_engine
+from opsctl.deploy.interruption import half_done
 from opsctl.deploy.outcome import Report
 from opsctl.deploy.progress import update_progress
 from opsctl.deploy.running import FINDERS, mover_of, settle
@@ -120,6 +121,8 @@ class Deployment:
         return report
 
     def _forward(self, engine: Engine, image: str | None, report: Report) -> None:
+        if (left := half_done(engine)) is not None:
+            self.talk.print(left)
         report.changes = self._update(engine, image, report)
         delivery = read_delivery(self.project, self.stack, self.settings.environ)
         report.topology, report.wanted = delivery.topology, delivery.release

@@ -177,3 +177,6 @@ def opsctl(capsys: pytest.CaptureFixture[str]) -> Run:
         return Ended(code, said.out, said.err)
 
     return run
+
+
+from tests.unit.opsctl.world import world  # noqa: E402, F401 - a fixture, made with what is above

@@ -16,7 +16,7 @@ from opsctl.endpoint.run import EndpointRun
 from opsctl.endpoint.steps import Remove
 from opsctl.stack import Delivery
 from opsctl.standby.part import Look
-from tests.unit.opsctl.test_deploy import BETTER, GOOD, World, world  # noqa: F401 - a fixture
+from tests.unit.opsctl.world import BETTER, GOOD, World
 
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import Run
@@ -84,7 +84,7 @@ Scene = Callable[[World, pytest.MonkeyPatch, list[str]], tuple[str, ...]]
 """Sets up what a command meets, with a list that fills with what is changed; gives its options."""
 
 
-def stack_on_engine(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:  # noqa: F811
+def stack_on_engine(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:
     for verb in ("up", "destroy"):
         patch.setattr(f"opsctl.deploy.engine.Engine.{verb}", lambda *_, verb=verb: changed.append(verb))
     patch.setattr("opsctl.aws.limits.endpoint_state", lambda *_: "")
@@ -94,7 +94,7 @@ def stack_on_engine(world: World, patch: pytest.MonkeyPatch, changed: list[str])
     return ("--stack", "dev")
 
 
-def fresh_stack(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:  # noqa: F811
+def fresh_stack(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:
     cfg = SimpleNamespace(topology="hybrid", generation=SimpleNamespace(provider="openai"))
     cfg.hybrid = SimpleNamespace(fallback=SimpleNamespace(kind="none"))
     patch.setattr("opsctl.bootstrap.steps.read_stack_config", lambda *_: cfg)
@@ -162,7 +162,7 @@ def endpoint(_: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[s
     return ("--stack", "dev")
 
 
-def caller(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:  # noqa: F811
+def caller(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:
     patch.setattr("opsctl.credentials.callers.revoke", lambda *_: changed.append("revoked"))
     return ("batch", "--stack", "dev")
 
@@ -193,7 +193,7 @@ SCENES: dict[str, Scene] = {
 def test_without_a_terminal_it_wants_yes_and_changes_nothing(
     path: str,
     opsctl: Run,
-    world: World,  # noqa: F811
+    world: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     changed: list[str] = []

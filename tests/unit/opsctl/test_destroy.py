@@ -10,7 +10,7 @@ import pytest
 from opsctl.deploy.engine import Resource
 from opsctl.deploy.teardown import stays
 from opsctl.project import Project, engine_environment, find_pulumi
-from tests.unit.opsctl.test_deploy import World, world  # noqa: F401 - a fixture
+from tests.unit.opsctl.world import World
 
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import Run
@@ -44,13 +44,13 @@ pulumi.export("endpoint", {"name": "twin"})
 
 
 @pytest.fixture
-def stack(world: World, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: F811
+def stack(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     (world.root / "__main__.py").write_text(PROGRAM)
     monkeypatch.setattr("opsctl.aws.limits.endpoint_state", lambda *_: "")
     return world
 
 
-def pulumi(world: World, *words: str) -> str:  # noqa: F811
+def pulumi(world: World, *words: str) -> str:
     import os
 
     environ = engine_environment(Project(world.root), "dev", os.environ)

@@ -15,11 +15,11 @@ from opsctl.deploy.engine import open_engine
 from opsctl.errors import CheckFailed
 from opsctl.project import Project
 from tests.infra.cloud_cases import DIGEST, ROOT
-from tests.unit.opsctl.test_deploy import PROGRAM, world  # noqa: F401 - a fixture
+from tests.unit.opsctl.world import PROGRAM
 
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import Run
-    from tests.unit.opsctl.test_deploy import World
+    from tests.unit.opsctl.world import World
 
 QUIET = Console(quiet=True)
 FLAGS = ("--stack", "try", "--yes", "--no-preflight", "--golden", "golden.yaml", "--timeout", "10", "-o", "json")
@@ -53,7 +53,7 @@ class TestWalk:
 
 
 @pytest.fixture
-def fresh(world: World, monkeypatch: pytest.MonkeyPatch) -> World:  # noqa: F811 - the fixture above
+def fresh(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A stack file whose stack the backend does not know, an image that is built and pushed at once."""
     document = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())
     told = document["config"]

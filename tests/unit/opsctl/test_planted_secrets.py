@@ -26,7 +26,7 @@ from tests.infra.cloud_cases import DIGEST, ROOT
 from tests.unit.opsctl.conftest import PlayedService, Reply
 from tests.unit.opsctl.played_aws import PlayedAws
 from tests.unit.opsctl.test_consent import TREE
-from tests.unit.opsctl.test_deploy import World, world  # noqa: F401 - a fixture
+from tests.unit.opsctl.world import World
 
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import Run
@@ -173,7 +173,7 @@ def leaked_files(root: Path, secrets: set[str]) -> dict[str, set[str]]:
 
 
 @pytest.fixture
-def planted(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:  # noqa: F811
+def planted(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """The project, a real engine, an AWS that refuses all but a secret's value, and a service that answers."""
     played: PlayedService = world.service
     played.answers = Refused(played.answers)

@@ -17,8 +17,7 @@ from opsctl.errors import CloudRefused, NotDeployed, NotUsable, TimedOut
 from opsctl.stack import Cluster, Delivery, Release, Rollout
 from tests.unit.opsctl.conftest import Reply
 from tests.unit.opsctl.played_function import ALIAS, APPLICATION, ARN, GROUP, NAME, PlayedFunction, image
-from tests.unit.opsctl.test_deploy import World
-from tests.unit.opsctl.test_deploy import world as world  # noqa: PLC0414 - a fixture
+from tests.unit.opsctl.world import World
 
 if TYPE_CHECKING:
     from tests.unit.opsctl.conftest import PlayedService, Run
