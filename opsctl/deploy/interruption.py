@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +13,9 @@ CLOSED = "I/O operation on closed file"
 
 
 def forgive_closed_pipes() -> None:
-    """Keep the SDK's readers silent: on Ctrl-C their pipe is closed before they have ended, which is no fault."""
+    """Keep the SDK's readers silent: on Ctrl-C their pipes are closed before they have ended, which is no fault."""
     threading.excepthook = _told_unless_closed
+    warnings.filterwarnings("ignore", message="Error in event stream")
 
 
 def _told_unless_closed(args: threading.ExceptHookArgs) -> None:
