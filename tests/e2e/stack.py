@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -204,11 +202,6 @@ def _of(file: Path | None) -> list[str]:
 
 # A job that a shell runs in the background ignores SIGINT, and so would everything below it.
 INTERRUPTIBLE = ("env", "--default-signal=INT")
-
-
-def interrupt_politely(engine: psutil.Process) -> None:
-    """Ctrl-C."""
-    os.kill(engine.pid, signal.SIGINT)
 
 
 def kill_the_program(engine: psutil.Process) -> None:

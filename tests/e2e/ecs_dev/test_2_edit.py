@@ -1,4 +1,4 @@
-"""Edits of the stack file: what each would change, and that an interrupted `up` of some is finished by the next."""
+"""Edits of the stack file: what each would change; a deployment of some is broken off, and finished by the next."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.e2e import outcomes
 from tests.e2e.ecs_dev.cases import EDITS, HOLDS_DATA, THIRD_ZONE, short
-from tests.e2e.stack import Stack, Step, interrupt_politely
+from tests.e2e.stack import Stack, Step
 
 AT_ONCE = 3  # a preview mostly waits
 
@@ -34,12 +35,6 @@ def test_a_third_zone_is_added_without_replacing_anything_that_holds_data(planne
     assert not [kind for op, kind, _ in steps if op != "update" and kind in HOLDS_DATA]
 
 
-def test_an_up_that_is_interrupted_is_finished_by_the_next_one(stack: Stack) -> None:
-    stack.set("monitoring.errorRatePercent", 4)
-    stack.set("monitoring.p95Seconds", 8)
-    stack.set("monitoring.logRetentionDays", 90)
-    stack.set("budget.monthlyUsd", 400)
-    assert stack.interrupt("updated", 1, interrupt_politely) != 0
-    stack.run("cancel", "--yes", check=False)
-    stack.up()
-    assert stack.unchanged(), stack.log[-1]
+def test_a_deployment_that_is_broken_off_is_finished_by_the_next_one(stack: Stack) -> None:
+    edits = {"monitoring.errorRatePercent": 4, "monitoring.p95Seconds": 8, "monitoring.logRetentionDays": 90}
+    outcomes.is_broken_off_and_finished_by_the_same_command(stack, {**edits, "budget.monthlyUsd": 400})

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Library
+from tests.e2e import outcomes
 from tests.e2e.backends import backends
 from tests.e2e.ecs_dev.cases import BROKEN, FIRST, REGION, SECOND, client, running_task
 from tests.e2e.runtime import ContainerRuntime
@@ -198,3 +199,11 @@ def test_a_smoke_test_that_fails_after_a_good_rollout_is_exit_code_1(operator: O
     assert done.code == 1
     assert (done.document["changes"], done.document["verdict"]["status"]) == ({}, "running")
     assert "opsctl rollback" in done.err.splitlines()[-1]
+
+
+def test_a_wrong_config_is_refused(stack: Stack) -> None:
+    outcomes.is_refused_for_a_wrong_config(stack, lambda: running_task(stack))
+
+
+def test_a_throttled_account(stack: Stack) -> None:
+    outcomes.is_throttled(stack, "ecs", "DescribeServices", lambda: stack.outputs()["release"])

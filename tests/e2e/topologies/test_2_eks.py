@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,18 @@ import yaml
 from opsctl.deploy.running import settle
 from opsctl.deploy.verdict import judge
 from opsctl.stack import Delivery, Release
-from tests.e2e import scan
+from tests.e2e import outcomes, scan
 from tests.e2e.census import census
 from tests.e2e.kube import Cluster, eventually, serves
 from tests.e2e.stack import Stack, Step
-from tests.e2e.topologies.conftest import REGION, SAME, edit
+from tests.e2e.topologies.conftest import QUIET_EDITS, REGION, SAME, edit
 from tests.e2e.typed import typed
 from tests.infra.cloud_cases import DIGEST, VENDORS
 from tests.unit.opsctl.conftest import Ended
 
 TOPOLOGY = "eks"
 NAMESPACE = "rag-dev-eks"
-SECOND = DIGEST.replace("0" * 64, "2" * 64)
+SECOND, THIRD = (DIGEST.replace("0" * 64, digit * 64) for digit in "23")
 REFUSED = DIGEST.replace("0" * 64, "e" * 64)
 PLURALS = {
     "ValidatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
@@ -214,6 +215,34 @@ def test_an_image_that_never_runs_is_exit_code_5_and_a_rollback_mends_it(
     assert back.document["verdict"]["status"] == "running"  # a deployment of that image, as `deploy` does it
     assert back.document["running"]["images"] == [SECOND]
     assert stack.config()["rag-platform:service"]["image"] == SECOND
+
+
+def image_of_pods(cluster: Cluster) -> str:
+    (image,) = {each["spec"]["containers"][0]["image"] for each in cluster.pods(NAMESPACE, "rag-api")}
+    return str(image)
+
+
+def test_a_deployment_that_is_broken_off_is_finished_by_the_next_one(stack: Stack, kubeconfig: Path) -> None:
+    there = {"KUBECONFIG": str(kubeconfig)}
+    outcomes.is_broken_off_and_finished_by_the_same_command(stack, QUIET_EDITS, **there)
+
+
+def test_a_wrong_config_is_refused(stack: Stack, cluster: Cluster, kubeconfig: Path) -> None:
+    outcomes.is_refused_for_a_wrong_config(stack, partial(image_of_pods, cluster), KUBECONFIG=str(kubeconfig))
+
+
+def test_an_image_that_has_no_good_answer_is_taken_back(stack: Stack, cluster: Cluster, kubeconfig: Path) -> None:
+    runs, there = partial(image_of_pods, cluster), {"KUBECONFIG": str(kubeconfig)}
+    outcomes.is_taken_back_where_the_smoke_test_fails(stack, THIRD, SECOND, runs, **there)
+
+
+def test_a_throttled_account_is_asked_again(stack: Stack, kubeconfig: Path) -> None:
+    """The verdict is the API server's; AWS is asked by the engine alone, which has patience."""
+    outcomes.throttle("cloudwatch", "PutMetricAlarm", 3)
+    stack.set("monitoring.errorRatePercent", 5)
+    done = typed(stack, "deploy", *outcomes.QUICK, KUBECONFIG=str(kubeconfig))
+    assert (done.code, done.document["verdict"]["status"]) == (0, "running"), done.err
+    assert done.document["changes"] != {}
 
 
 def test_an_ingestion_is_a_job_that_the_namespace_admits(stack: Stack, cluster: Cluster, kubeconfig: Path) -> None:

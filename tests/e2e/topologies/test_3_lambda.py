@@ -9,15 +9,17 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.e2e import outcomes
 from tests.e2e.census import census
-from tests.e2e.stack import UNSERVED_TYPES, Stack, Step, interrupt_politely
+from tests.e2e.stack import UNSERVED_TYPES, Stack, Step
 from tests.e2e.topologies.conftest import QUIET_EDITS, REGION
 from tests.e2e.typed import typed
 from tests.infra.cloud_cases import DIGEST, GOLDEN, VENDORS
 from tests.unit.opsctl.conftest import Ended
 
 TOPOLOGY = "lambda"
-FIRST, SECOND = DIGEST, DIGEST.replace("0" * 64, "2" * 64)
+FIRST = DIGEST
+SECOND, THIRD = (DIGEST.replace("0" * 64, digit * 64) for digit in "23")
 FUNCTION, ALIAS = "aws:lambda/function:Function", "aws:lambda/alias:Alias"
 API, DEPLOYMENT = "aws:apigateway/restApi:RestApi", "aws:apigateway/deployment:Deployment"
 STAGE, SETTINGS = "aws:apigateway/stage:Stage", "aws:apigateway/methodSettings:MethodSettings"
@@ -58,15 +60,10 @@ def answering(stack: Stack) -> dict[str, Any]:
     return {**found["Configuration"], "image": found["Code"]["ImageUri"]}
 
 
-def test_an_up_that_is_interrupted_is_finished_by_the_next_one(stack: Stack) -> None:
+def test_a_deployment_that_is_broken_off_is_finished_by_the_next_one(stack: Stack) -> None:
     stack.up()
     # in the middle of edits: the cloud at hand forgets to whom a thing belongs that is being made at that moment
-    for key, value in QUIET_EDITS.items():
-        stack.set(key, value)
-    assert stack.interrupt("updated", 1, interrupt_politely) != 0
-    stack.run("cancel", "--yes", check=False)
-    stack.up()
-    assert stack.unchanged(), stack.log[-1]
+    outcomes.is_broken_off_and_finished_by_the_same_command(stack, QUIET_EDITS)
 
 
 def test_what_is_there_is_what_the_golden_list_says(stack: Stack) -> None:
@@ -165,6 +162,24 @@ def test_a_rollback_runs_the_image_before(stack: Stack) -> None:
     assert f"going back to {FIRST}" in done.err
     assert answering(stack)["image"] == FIRST
     assert stack.config()["rag-platform:service"]["image"] == FIRST
+
+
+def test_a_wrong_config_is_refused(stack: Stack) -> None:
+    outcomes.is_refused_for_a_wrong_config(stack, lambda: answering(stack)["image"])
+
+
+def test_a_throttled_account(stack: Stack) -> None:
+    outcomes.is_throttled(stack, "lambda", "GetAlias", lambda: answering(stack)["image"])
+
+
+def test_an_image_that_has_no_good_answer_is_taken_back(stack: Stack) -> None:
+    where = stack.outputs()["cluster"]
+
+    def runs() -> str:
+        found = client("lambda").get_function(FunctionName=where["name"], Qualifier=where["service"])
+        return str(found["Code"]["ImageUri"])
+
+    outcomes.is_taken_back_where_the_smoke_test_fails(stack, THIRD, FIRST, runs)
 
 
 def test_a_paused_function_answers_nobody_and_comes_back_with_its_limit(stack: Stack) -> None:

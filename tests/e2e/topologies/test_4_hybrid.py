@@ -23,10 +23,11 @@ import psutil
 import pytest
 
 from service.jobs import ingest
-from tests.e2e import scan
+from tests.e2e import outcomes, scan
 from tests.e2e.census import census
-from tests.e2e.stack import ROOT, Stack, interrupt_politely
+from tests.e2e.stack import ROOT, Stack
 from tests.e2e.topologies.conftest import EXCLUDED, QUIET_EDITS, REGION, Files, fresh
+from tests.e2e.typed import typed
 from tests.fault_proxy import Down, FaultProxy
 from tests.real_processes import wait_until
 
@@ -121,18 +122,40 @@ def hybrid(
             made.run("destroy", "--yes", "--skip-preview", check=False)
 
 
-def test_an_up_that_is_interrupted_is_finished_by_the_next(hybrid: Hybrid) -> None:
+def test_a_deployment_that_is_broken_off_is_finished_by_the_next_one(hybrid: Hybrid) -> None:
     hybrid.stack.up()
-    for key, value in QUIET_EDITS.items():
-        hybrid.stack.set(key, value)
-    assert hybrid.stack.interrupt("updated", 1, interrupt_politely) != 0
-    hybrid.stack.run("cancel", "--yes", check=False)
-    hybrid.stack.up()
+    outcomes.is_broken_off_and_finished_by_the_same_command(hybrid.stack, QUIET_EDITS)
     assert hybrid.stack.outputs()["topology"] == "hybrid"
 
 
-def test_the_second_preview_is_empty(hybrid: Hybrid) -> None:
-    assert hybrid.stack.unchanged(), hybrid.stack.log[-1]
+def release(hybrid: Hybrid) -> str:
+    return str(httpx.get(f"{hybrid.url}/readyz", trust_env=False).json()["release"])
+
+
+def test_a_wrong_config_is_refused(hybrid: Hybrid) -> None:
+    outcomes.is_refused_for_a_wrong_config(hybrid.stack, lambda: release(hybrid))
+
+
+def test_a_throttled_account_is_asked_again(hybrid: Hybrid) -> None:
+    """The verdict is the edge's own; AWS is asked by the engine alone, which has patience."""
+    outcomes.throttle("cloudwatch", "PutMetricAlarm", 3)
+    hybrid.stack.set("monitoring.errorRatePercent", 5)
+    done = typed(hybrid.stack, "deploy", *outcomes.QUICK)
+    assert (done.code, done.document["verdict"]["status"]) == (0, "running"), done.err
+    assert done.document["changes"] != {}
+
+
+def test_a_deployment_is_judged_by_the_edges_own_answers(hybrid: Hybrid, tmp_path: Path) -> None:
+    """An edge has no image to go back to: a smoke test that fails is 1, and the edge answers as before."""
+    golden = tmp_path / "golden.yaml"
+    golden.write_text("questions: [{question: What keeps processes running on UNIX hosts?, title: Supervisor}]")
+    good = typed(hybrid.stack, "deploy", "--yes", "--no-preflight", "--golden", str(golden))
+    assert (good.code, good.document["smokeTest"]["ok"]) == (0, True), good.err
+    golden.write_text("questions: [{question: What keeps processes running on UNIX hosts?, title: Nobody}]")
+    wrong = typed(hybrid.stack, "deploy", "--yes", "--no-preflight", "--golden", str(golden))
+    assert (wrong.code, wrong.document["verdict"]["status"]) == (1, "running"), wrong.err
+    assert "no earlier image to go back to" in wrong.err.splitlines()[-1]
+    assert hybrid.ask()["servedBy"] == "edge"
 
 
 def test_it_answers_while_its_cloud_is_out_of_reach(hybrid: Hybrid) -> None:
