@@ -52,6 +52,10 @@ down: tools ## stop and remove what `make up` started
 watch: tools ## what the local service does, live: requests, stages, edge and cloud, errors
 	@$(ACTIVATE) && opsctl watch
 
+.PHONY: recording
+recording: tools ## docs/recording.svg anew, of commands that are really run; after `make up`
+	@$(ACTIVATE) && python tools/record.py docs/recording.svg
+
 .PHONY: format
 format: $(READY) ## rewrite the code as ruff wants it
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
