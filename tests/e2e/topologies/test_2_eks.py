@@ -236,13 +236,9 @@ def test_an_image_that_has_no_good_answer_is_taken_back(stack: Stack, cluster: C
     outcomes.is_taken_back_where_the_smoke_test_fails(stack, THIRD, SECOND, runs, **there)
 
 
-def test_a_throttled_account_is_asked_again(stack: Stack, kubeconfig: Path) -> None:
-    """The verdict is the API server's; AWS is asked by the engine alone, which has patience."""
-    outcomes.throttle("cloudwatch", "PutMetricAlarm", 3)
-    stack.set("monitoring.errorRatePercent", 5)
-    done = typed(stack, "deploy", *outcomes.QUICK, KUBECONFIG=str(kubeconfig))
-    assert (done.code, done.document["verdict"]["status"]) == (0, "running"), done.err
-    assert done.document["changes"] != {}
+def test_a_throttled_account(stack: Stack, cluster: Cluster, kubeconfig: Path) -> None:
+    """The verdict is the API server's; AWS is asked by the engine alone."""
+    outcomes.is_throttled_in_its_update(stack, partial(image_of_pods, cluster), KUBECONFIG=str(kubeconfig))
 
 
 def test_an_ingestion_is_a_job_that_the_namespace_admits(stack: Stack, cluster: Cluster, kubeconfig: Path) -> None:

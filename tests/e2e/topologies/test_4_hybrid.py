@@ -136,22 +136,18 @@ def test_a_wrong_config_is_refused(hybrid: Hybrid) -> None:
     outcomes.is_refused_for_a_wrong_config(hybrid.stack, lambda: release(hybrid))
 
 
-def test_a_throttled_account_is_asked_again(hybrid: Hybrid) -> None:
-    """The verdict is the edge's own; AWS is asked by the engine alone, which has patience."""
-    outcomes.throttle("cloudwatch", "PutMetricAlarm", 3)
-    hybrid.stack.set("monitoring.errorRatePercent", 5)
-    done = typed(hybrid.stack, "deploy", *outcomes.QUICK)
-    assert (done.code, done.document["verdict"]["status"]) == (0, "running"), done.err
-    assert done.document["changes"] != {}
+def test_a_throttled_account(hybrid: Hybrid) -> None:
+    """The verdict is the edge's own; AWS is asked by the engine alone."""
+    outcomes.is_throttled_in_its_update(hybrid.stack, lambda: release(hybrid))
 
 
 def test_a_deployment_is_judged_by_the_edges_own_answers(hybrid: Hybrid, tmp_path: Path) -> None:
     """An edge has no image to go back to: a smoke test that fails is 1, and the edge answers as before."""
     golden = tmp_path / "golden.yaml"
-    golden.write_text("questions: [{question: What keeps processes running on UNIX hosts?, title: Supervisor}]")
+    golden.write_text("questions: [{question: What does Supervisor keep running?, title: Supervisor}]")
     good = typed(hybrid.stack, "deploy", "--yes", "--no-preflight", "--golden", str(golden))
     assert (good.code, good.document["smokeTest"]["ok"]) == (0, True), good.err
-    golden.write_text("questions: [{question: What keeps processes running on UNIX hosts?, title: Nobody}]")
+    golden.write_text("questions: [{question: What does Supervisor keep running?, title: Nobody}]")
     wrong = typed(hybrid.stack, "deploy", "--yes", "--no-preflight", "--golden", str(golden))
     assert (wrong.code, wrong.document["verdict"]["status"]) == (1, "running"), wrong.err
     assert "no earlier image to go back to" in wrong.err.splitlines()[-1]
