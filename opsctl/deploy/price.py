@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.config import parse
+from infra.config import PROJECT, parse
 from infra.errors import ConfigErrors
 from opsctl.cost.estimate import estimate
 from opsctl.errors import OpsctlError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from infra.config import StackConfig
+
+SERVICE = f"{PROJECT}:service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,34 @@ def price(stack: str, deployed: Mapping[str, str] | None, wanted: StackConfig) -
         after = estimate(wanted).totals.monthly
     except OpsctlError as exc:
         return Price(None, None, exc.problem)
-    try:
-        before = estimate(parse(dict(deployed), stack=stack)).totals.monthly if deployed else None
-    except (ConfigErrors, OpsctlError):  # of another version of this project, or with a secret that it can't do without
-        before = None
-    return Price(before, after)
+    return Price(Prices(stack, wanted).of(deployed) if deployed else None, after)
+
+
+class Prices:
+    """What releases of a stack cost a month; two that differ in their image alone are worked out once."""
+
+    def __init__(self, stack: str, now: StackConfig) -> None:
+        self._stack = stack
+        given = now.secrets.model_dump(by_alias=True, exclude_none=True)
+        self._secrets = {name: {"secure": "-"} for name in given}  # the history has no values: they cost what these do
+        self._known: dict[str, Decimal | None] = {}
+
+    def of(self, deployed: Mapping[str, str]) -> Decimal | None:
+        """Of one release's config; None where it is of another version of this project."""
+        key = json.dumps({**deployed, SERVICE: _without_image(deployed.get(SERVICE))}, sort_keys=True)
+        if key not in self._known:
+            self._known[key] = self._worked_out(deployed)
+        return self._known[key]
+
+    def _worked_out(self, deployed: Mapping[str, str]) -> Decimal | None:
+        whole = {**deployed, **({f"{PROJECT}:secrets": self._secrets} if self._secrets else {})}
+        try:
+            return estimate(parse(whole, stack=self._stack)).totals.monthly
+        except (ConfigErrors, OpsctlError):
+            return None
+
+
+def _without_image(service: str | None) -> object:
+    """The section `service`; the first phase, which has no image, is no release that costs the same."""
+    told = json.loads(service or "{}")
+    return {**told, "image": bool(told.get("image"))} if isinstance(told, dict) else told

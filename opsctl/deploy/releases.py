@@ -9,15 +9,19 @@ from opsctl.deploy.verdict import judge
 from opsctl.errors import OpsctlError
 from opsctl.output import write_table
 from opsctl.stack import Release, read_delivery
+from opsctl.stack_config import read_stack_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from rich.console import Console
 
     from opsctl.deploy.engine import Update
     from opsctl.deploy.verdict import Verdict
     from opsctl.project import Project
+
+    Costs = Mapping[int, Decimal | None]
 
 
 def verdict_now(project: Project, stack: str, environ: Mapping[str, str]) -> Verdict | OpsctlError:
@@ -29,7 +33,18 @@ def verdict_now(project: Project, stack: str, environ: Mapping[str, str]) -> Ver
         return exc
 
 
-def document(updates: Sequence[Update], now: Verdict | OpsctlError) -> dict[str, object]:
+def prices_of(project: Project, stack: str, updates: Sequence[Update]) -> Costs:
+    """USD a month of each release by its number; empty where the stack file can't be read."""
+    from opsctl.deploy.price import Prices  # noqa: PLC0415 - Pulumi and its AWS modules
+
+    try:
+        prices = Prices(stack, read_stack_config(project, stack))
+    except OpsctlError:
+        return {}
+    return {each.number: prices.of(each.config) for each in updates}
+
+
+def document(updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs) -> dict[str, object]:
     """Spell it as JSON; a public contract, version 1."""
     return {
         "version": 1,
@@ -42,6 +57,7 @@ def document(updates: Sequence[Update], now: Verdict | OpsctlError) -> dict[str,
                 "at": each.at.isoformat(),
                 "who": each.who,
                 "image": each.image,
+                "monthlyUsd": _usd(costs.get(each.number)) or None,
                 "engine": each.result,
                 "changes": each.changes,
             }
@@ -50,7 +66,7 @@ def document(updates: Sequence[Update], now: Verdict | OpsctlError) -> dict[str,
     }
 
 
-def show(console: Console, updates: Sequence[Update], now: Verdict | OpsctlError) -> None:
+def show(console: Console, updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs) -> None:
     """Print them; the engine's word and the platform's are two columns of two tables, since they may differ."""
     rows = [
         (
@@ -58,14 +74,19 @@ def show(console: Console, updates: Sequence[Update], now: Verdict | OpsctlError
             f"{each.at:%Y-%m-%d %H:%M}",
             each.who or "",
             each.image or "",
+            _usd(costs.get(each.number)),
             each.result,
             ", ".join(f"{count} {operation}" for operation, count in each.changes.items()) or "nothing",
         )
         for each in updates
     ]
-    write_table(console, ("release", "at", "by", "image", "engine", "changes"), rows)
+    write_table(console, ("release", "at", "by", "image", "USD/month", "engine", "changes"), rows, right=[4])
     console.print()
     if isinstance(now, OpsctlError):
         console.print(f"what runs is unknown: {now}", soft_wrap=True)
     else:
         console.print(f"{now.status}: {now.why}", soft_wrap=True)
+
+
+def _usd(amount: Decimal | None) -> str:
+    return "" if amount is None else f"{amount:.2f}"
