@@ -55,9 +55,9 @@ def ingest(
     delivery = read_delivery(project, stack, environ)
     job = start(stack, delivery, "ingest", words)
     if job is None:
-        cfg = read_stack_config(project, stack)
+        told = told_here(read_stack_config(project, stack), delivery, environ)
         talk.print(f"stack '{stack}' has no machine for jobs: the ingestion runs on this one")
-        run_here("ingest", words, told_here(cfg, delivery, environ), talk)
+        run_here("ingest", words, told, talk)
         return Ingestion("service.jobs.ingest", "this machine", ended=True)
     where = delivery.topology
     talk.print(f"{job.name} runs on {where}; {job.again}")
