@@ -10,8 +10,9 @@ from opsctl import settings as environment
 from opsctl.commands.options import deployment_options
 from opsctl.deploy.consent import ask
 from opsctl.deploy.engine import open_engine
+from opsctl.deploy.releases import rollback_target
 from opsctl.deploy.report import hand_over
-from opsctl.deploy.run import Deployment, Options, rollback_target
+from opsctl.deploy.run import Deployment, Options
 from opsctl.output import talk_console
 from opsctl.project import find_project
 

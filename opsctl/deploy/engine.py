@@ -87,24 +87,27 @@ class Engine:
         """The stack's name."""
         return str(self._stack.name)
 
-    def preview(self) -> Changes:
-        """What an `up` would do, unchanged resources left out.
+    def preview(self, *, refresh: bool = False) -> Changes:
+        """What an `up` would do, unchanged resources left out; `refresh` reads first what is really there.
 
         Raises:
             CloudRefused: the program or the provider refused; carries the engine's reasons.
         """
         with self._refusals("preview") as listen:
-            summary = self._stack.preview(on_event=listen, color="never").change_summary
+            summary = self._stack.preview(on_event=listen, color="never", refresh=refresh).change_summary
         return _changes(summary)
 
-    def up(self, tell: Callable[[str, str], None]) -> Changes:
+    def up(self, tell: Callable[[str, str], None], *, refresh: bool = False) -> Changes:
         """Make the stack as its config says; `tell` hears the operation and the resource as each begins.
+
+        `refresh` as for `preview`.
 
         Raises:
             CloudRefused: a resource failed, or somebody else's update goes on.
         """
         with self._refusals("up") as listen:
-            done = self._stack.up(on_event=_both(listen, tell), color="never", show_secrets=False)
+            heard = _both(listen, tell)
+            done = self._stack.up(on_event=heard, color="never", show_secrets=False, refresh=refresh)
         return _changes(done.summary.resource_changes or {})
 
     def destroy(self, tell: Callable[[str, str], None]) -> Changes:

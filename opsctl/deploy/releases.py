@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opsctl.deploy.running import FINDERS
 from opsctl.deploy.verdict import judge
-from opsctl.errors import OpsctlError
+from opsctl.errors import NotDeployed, OpsctlError
 from opsctl.output import write_table
 from opsctl.stack import Release, read_delivery
 from opsctl.stack_config import read_stack_config
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from opsctl.deploy.engine import Update
+    from opsctl.deploy.engine import Engine, Update
     from opsctl.deploy.verdict import Verdict
     from opsctl.project import Project
 
@@ -31,6 +31,31 @@ def verdict_now(project: Project, stack: str, environ: Mapping[str, str]) -> Ver
         return judge(delivery.release or Release(), FINDERS[delivery.topology](delivery))
     except OpsctlError as exc:
         return exc
+
+
+def rollback_target(engine: Engine, to: str | None = None) -> str:
+    """The image that is gone back to: `to`, that of the update with the number `to`, or the newest that isn't current.
+
+    Raises:
+        NotDeployed: there is none.
+    """
+    if to is not None and to.isdecimal():
+        images = {update.number: update.image for update in engine.updates()}
+        if (image := images.get(int(to))) is None:
+            raise NotDeployed(
+                f"release {to} of stack '{engine.name}' has no image",
+                next_step=f"see `opsctl releases -s {engine.name}`",
+            )
+        return image
+    if to is not None:
+        return to
+    current = engine.image()
+    for image in engine.earlier_images():
+        if image != current:
+            return image
+    raise NotDeployed(
+        f"stack '{engine.name}' has no earlier image than {current}", next_step="name one: `opsctl rollback --to IMAGE`"
+    )
 
 
 def prices_of(project: Project, stack: str, updates: Sequence[Update]) -> Costs:

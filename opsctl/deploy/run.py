@@ -17,7 +17,7 @@ from opsctl.deploy.outcome import Report
 from opsctl.deploy.progress import update_progress
 from opsctl.deploy.running import FINDERS, mover_of, settle
 from opsctl.edge.near import near
-from opsctl.errors import CheckFailed, CloudRefused, NotDeployed, OpsctlError, RolledBack
+from opsctl.errors import CheckFailed, CloudRefused, OpsctlError, RolledBack
 from opsctl.output import working
 from opsctl.preflight.check import refuse_failed
 from opsctl.project import forget_salt
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from opsctl.stack import Delivery
 
 FIRST_ANSWER_S = 180.0  # a new load balancer's name takes a minute or two to resolve
+FAILED = "failed"  # the engine's word
 SETTLING_S = 60.0  # tasks of the release before still end, and the balancer notices a little later
 
 
@@ -152,17 +153,26 @@ class Deployment:
         )
 
     def _update(self, engine: Engine, image: str | None, report: Report) -> Changes:
-        planned = self._planned(engine, image, report)
+        refresh = self._has_to_look(engine)
+        planned = self._planned(engine, image, report, refresh=refresh)
         if not planned:
             self.talk.print("nothing to change")
             return {}
         try:
             with update_progress(self.talk, sum(planned.values())) as tell:
-                return engine.up(tell)
+                return engine.up(tell, refresh=refresh)
         except CloudRefused as refusal:
             raise self._explained(engine, refusal) from refusal
 
-    def _planned(self, engine: Engine, image: str | None, report: Report) -> Changes:
+    def _has_to_look(self, engine: Engine) -> bool:
+        """After an update that failed: of what failed half-way the state may say that it was done."""
+        last = next(iter(engine.updates(1)), None)
+        if last is None or last.result != FAILED:
+            return False
+        self.talk.print("the last update failed: what is there is read again first")
+        return True
+
+    def _planned(self, engine: Engine, image: str | None, report: Report, *, refresh: bool) -> Changes:
         """What will be changed, consented to; a refusal leaves the stack config as it was."""
         before = engine.image()
         if image is not None:
@@ -171,7 +181,7 @@ class Deployment:
             if self.caution["preflight"]:
                 self._preflight(engine, report)
             with working(self.talk, f"previewing stack {self.stack} ..."):
-                planned = engine.preview()
+                planned = engine.preview(refresh=refresh)
             if planned:
                 self.consent(planned, report.price)
         except BaseException:
@@ -264,31 +274,6 @@ class Deployment:
         if any(image != engine.image() for image in engine.earlier_images()):
             return f", or run `opsctl rollback --stack {self.stack}`"
         return "; there is no earlier image to go back to"
-
-
-def rollback_target(engine: Engine, to: str | None = None) -> str:
-    """The image that is gone back to: `to`, that of the update with the number `to`, or the newest that isn't current.
-
-    Raises:
-        NotDeployed: there is none.
-    """
-    if to is not None and to.isdecimal():
-        images = {update.number: update.image for update in engine.updates()}
-        if (image := images.get(int(to))) is None:
-            raise NotDeployed(
-                f"release {to} of stack '{engine.name}' has no image",
-                next_step=f"see `opsctl releases -s {engine.name}`",
-            )
-        return image
-    if to is not None:
-        return to
-    current = engine.image()
-    for image in engine.earlier_images():
-        if image != current:
-            return image
-    raise NotDeployed(
-        f"stack '{engine.name}' has no earlier image than {current}", next_step="name one: `opsctl rollback --to IMAGE`"
-    )
 
 
 def _runs_nothing(delivery: Delivery) -> bool:

@@ -86,9 +86,9 @@ Scene = Callable[[World, pytest.MonkeyPatch, list[str]], tuple[str, ...]]
 
 def stack_on_engine(world: World, patch: pytest.MonkeyPatch, changed: list[str]) -> tuple[str, ...]:
     for verb in ("up", "destroy"):
-        patch.setattr(f"opsctl.deploy.engine.Engine.{verb}", lambda *_, verb=verb: changed.append(verb))
+        patch.setattr(f"opsctl.deploy.engine.Engine.{verb}", lambda *_, verb=verb, **__: changed.append(verb))
     patch.setattr("opsctl.aws.limits.endpoint_state", lambda *_: "")
-    patch.setattr("opsctl.deploy.engine.Engine.preview", lambda _: {"update": 1})
+    patch.setattr("opsctl.deploy.engine.Engine.preview", lambda _, **__: {"update": 1})
     patch.setattr("opsctl.deploy.engine.Engine.earlier_images", lambda _: (BETTER, GOOD))
     patch.setattr("opsctl.deploy.engine.Engine.resources", lambda _: (SimpleNamespace(type="t", protected=False),))
     return ("--stack", "dev")

@@ -146,3 +146,50 @@ def test_ctrl_c_at_another_step_is_gone_on_from_by_the_same_command(
     assert (f"image: {GOOD}" in world.config) is written
     again = opsctl(*deploy, "-o", "json")
     assert (again.code, again.document["smokeTest"]["ok"]) == (0, True), again.err
+
+
+HALF = """
+import os
+from pulumi.dynamic import CreateResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+
+class Half(ResourceProvider):
+    def create(self, props):
+        return CreateResult("id", {"size": props["size"]})
+
+    def read(self, id_, props):
+        with open(os.environ["BEGUN"], "a") as file:
+            file.write("read")
+        return ReadResult(id_, props)
+
+    def update(self, id_, olds, news):
+        if os.path.exists(os.environ["HOLD"]):
+            raise Exception("ThrottlingException: Rate exceeded")
+        return UpdateResult({"size": news["size"]})
+
+
+class Thing(Resource, name="Thing"):
+    pass
+
+
+Thing(Half(), "half", {"size": (pulumi.Config("rag-platform").get_object("service") or {}).get("cpu")})
+"""
+
+
+def test_after_an_update_that_failed_what_is_there_is_read_first(opsctl: Run, slow: World) -> None:
+    """The state may say that what failed half-way was done: the next update would leave it as it is."""
+    (slow.root / "hold").unlink()
+    (slow.root / "__main__.py").write_text(PROGRAM.format(url=slow.service.url) + HALF)
+    assert opsctl(*DEPLOY).code == 0
+    (slow.root / "hold").touch()
+    pulumi("config", "set", "--path", "rag-platform:service.cpu", "4")
+    failed = opsctl(*DEPLOY)
+    assert (failed.code, "Rate exceeded" in failed.err.splitlines()[-1]) == (3, True)
+    assert not (slow.root / "begun").exists(), "nobody reads where nothing failed"
+    (slow.root / "hold").unlink()
+    again = opsctl(*DEPLOY, "-o", "json")
+    assert again.code == 0, again.err
+    assert "the last update failed: what is there is read again first" in again.err
+    assert (slow.root / "begun").read_text().startswith("read")
+    assert again.document["changes"] != {}
+    assert "read again" not in opsctl(*DEPLOY).err
