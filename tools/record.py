@@ -1,7 +1,7 @@
 """Record commands that are really run as an animated SVG: `python tools/record.py docs/recording.svg`, after `make up`.
 
 What they print goes through a terminal (for its colours), line by line with its time; waits are cut short. A command
-that fails ends the recording without a file: what is shown has worked.
+that fails ends the recording without a file: what is shown has worked. So does a word about the machine it ran on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import selectors
+import socket
 import subprocess
 import sys
 import time
@@ -21,13 +23,19 @@ from rich.text import Text
 
 COMMANDS = (
     "opsctl smoke-test --stack local",
-    """curl -s http://127.0.0.1:8080/search -H 'content-type: application/json' \\
-  -d '{"query": "What is Supervisor used for?", "topK": 1}' | python -m json.tool""",
+    # without --fail-with-body curl ends with 0 on a 500, and the recording would show it as an answer
+    """curl -s --fail-with-body http://127.0.0.1:8080/rag -H 'content-type: application/json' \\
+  -d '{"query": "What is Supervisor used for?"}' | python -m json.tool | sed -n 1,20p""",
     "opsctl cost-report --stack prod --region us-east-1 --compare ecs,eks,lambda | sed -n 1,17p",
 )
 COLUMNS = 110
 LONGEST_WAIT_S = 1.5
 TYPING_S = 0.8
+PRIVATE = re.compile(
+    r"(?<![\w.:/])/(?:home|root|work|tmp|usr|var|opt|mnt|srv|etc|Users)/"  # a path of the machine
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{20,}|\bsk-\w{20,}|-----BEGIN |\bBearer \w"  # a credential
+)
+SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSWORD|PASSPHRASE|API_KEY|ACCESS_KEY")
 # rich's own, without its font from elsewhere: a page that shows an image loads nothing else
 TEMPLATE = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
@@ -119,11 +127,29 @@ def svg(said: list[Said], title: str) -> str:
     return image.replace("<defs>", MOTION.format(rules=rules) + "<defs>", 1)
 
 
+def private_in(said: list[Said]) -> list[str]:
+    """What the lines tell of this machine: its paths, its name, credentials, secrets of its environment."""
+    text = "\n".join(Text.from_ansi(each.text).plain for each in said)
+    found = [f"a path or credential: {each}" for each in PRIVATE.findall(text)]
+    host = socket.gethostname()
+    if host != "localhost" and re.search(rf"\b{re.escape(host)}\b", text):
+        found.append("this machine's name")
+    return found + [
+        f"the value of {name}" for name, value in os.environ.items() if _secret(name, value) and value in text
+    ]
+
+
+def _secret(name: str, value: str) -> bool:
+    return SECRET_NAMES.search(name) is not None and len(value) >= 8  # noqa: PLR2004 - shorter ones are words
+
+
 def main(target: str) -> None:
     """Run all commands, then write the image."""
     said: list[Said] = []
     for command in COMMANDS:
         said += run(command, said[-1].at_s + LONGEST_WAIT_S if said else 0.0)
+    if found := private_in(said):
+        raise SystemExit(f"record: it would show {', '.join(found)}; nothing was written; choose other commands")
     Path(target).write_text(svg(said, "opsctl, after make up (waits are cut)"), encoding="utf-8")
 
 
