@@ -41,8 +41,9 @@ class Link:
 
     def reset(self) -> None:
         """RST instead of FIN: what was under way is lost."""
-        raw = self.client.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if not self.client.is_closing():  # it may have gone by itself a moment ago: there is nothing left to reset
+            raw = self.client.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.client.transport.abort()
         self.server.close()
 

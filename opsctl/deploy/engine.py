@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pulumi import automation
 
-from opsctl.deploy.interruption import forgive_closed_pipes
+from opsctl.deploy.interruption import engine_ends_first
 from opsctl.errors import CloudRefused, NotUsable, StackNotFound
 from opsctl.project import engine_environment, find_pulumi
 
@@ -182,7 +182,8 @@ class Engine:
                 reasons.append(" ".join(MARKUP.sub("", said.message).split()))
 
         try:
-            yield listen
+            with engine_ends_first():
+                yield listen
         except automation.ConcurrentUpdateError as exc:
             raise CloudRefused(
                 f"another update of stack '{self.name}' goes on, or was killed",
@@ -202,9 +203,9 @@ def open_engine(project: Project, stack: str, environ: Mapping[str, str]) -> Eng
         StackNotFound, ToolMissing, NotUsable
     """
     options = _workspace(project, stack, environ)
-    forgive_closed_pipes()
     try:
-        return Engine(automation.select_stack(stack, work_dir=str(project.root), opts=options))
+        with engine_ends_first():
+            return Engine(automation.select_stack(stack, work_dir=str(project.root), opts=options))
     except automation.StackNotFoundError as exc:
         raise StackNotFound(
             f"there is no stack '{stack}'", next_step=f"see `pulumi stack ls`, or run `pulumi stack init {stack}`"

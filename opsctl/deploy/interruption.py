@@ -1,26 +1,47 @@
-"""An update that is broken off: what the engine's SDK says then, and what the next command says of it."""
+"""An update that is broken off: who ends first, and what the next command says of it."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opsctl.deploy.engine import Engine
 
-CLOSED = "I/O operation on closed file"
+STDERR = 2
+HEARD = b"\nopsctl: the engine ends the step that it is at; Ctrl-C again cuts it off\n"
 
 
-def forgive_closed_pipes() -> None:
-    """Keep the SDK's readers silent: on Ctrl-C their pipes are closed before they have ended, which is no fault."""
-    threading.excepthook = _told_unless_closed
-    warnings.filterwarnings("ignore", message="Error in event stream")
+@contextmanager
+def engine_ends_first() -> Iterator[None]:
+    """Raise Ctrl-C once the engine has ended: a terminal sends it to both, and whoever goes first leaves a lock behind.
 
+    Raises:
+        KeyboardInterrupt: it was pressed meanwhile.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = False
 
-def _told_unless_closed(args: threading.ExceptHookArgs) -> None:
-    if not (args.exc_type is ValueError and CLOSED in str(args.exc_value)):
-        threading.__excepthook__(args)
+    def heard(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+        os.write(STDERR, HEARD)  # not by sys.stderr: it may be what is being written to at this moment
+
+    signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            raise KeyboardInterrupt
 
 
 def half_done(engine: Engine) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from opsctl.jobs.here import machine, run_here
+from opsctl.jobs.here import CORRECT, machine, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,5 +36,5 @@ def export_bundle(source: Source, out: Path, *, index: str, min_recall: float, h
         CheckFailed: the job refused; its last line says why.
     """
     words = ["--out", str(out), "--index", index, "--min-recall", f"{min_recall:g}"]
-    run_here("export_bundle", words, source.environment(home), talk)
+    run_here("export_bundle", words, source.environment(home), talk, if_refused=f"nothing was sent; {CORRECT}")
     return out / "current"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import psutil
 import yaml
 
@@ -25,7 +27,9 @@ DROPPED = (
     "Resource.AlreadyAssociated",
     "InvalidPermission.NotFound",
     "InvalidAttachment.NotFound",
+    "ReplicationGroupAlreadyExists",
 )
+NOBODYS = re.compile(r"ReplicationGroupAlreadyExists: Replication group (\S+) already exists")
 # resources, as URN globs, that the cloud at hand does not serve: logs:PutQueryDefinition, ce:CreateAnomaly*
 UNSERVED_TYPES = (
     "aws:cloudwatch/queryDefinition:QueryDefinition",
@@ -98,6 +102,10 @@ class Stack:
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = self._once(*words)
         if words[0] in {"up", "destroy"} and dropped(done):
+            for name in set(
+                NOBODYS.findall(done.stdout + done.stderr)
+            ):  # made, and in no state: the next has another name
+                boto3.client("elasticache").delete_replication_group(ReplicationGroupId=name)
             self._once("refresh", "--yes", "--skip-preview")  # as a user does before typing it again
             done = self._once(*words)
         if check and done.returncode:

@@ -76,6 +76,15 @@ def pulumi(*words: str) -> None:
     subprocess.run([program, *words, "--stack", "dev"], check=True, capture_output=True)
 
 
+def heard(process: subprocess.Popen[str], what: str) -> None:
+    """Read what it says until it says this."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if what in line:
+            return
+    raise AssertionError(f"it ended before it said {what}")
+
+
 def ended(process: subprocess.Popen[str]) -> Ended:
     out, err = process.communicate(timeout=60)
     return Ended(process.returncode, out, err)
@@ -87,12 +96,24 @@ def test_ctrl_c_lets_the_engine_end_its_step_and_the_same_command_finishes(opsct
     (slow.root / "hold").unlink()
     broken = ended(process)
     assert broken.code == 130, broken.err
+    assert "opsctl: the engine ends the step that it is at" in broken.err
     assert "run the same command again" in broken.err.splitlines()[-1]
     assert "Traceback" not in broken.err
     again = opsctl(*DEPLOY, "-o", "json")
     assert again.code == 0, again.err
     assert again.document["verdict"]["status"] == "running"
     assert "killed" not in again.err, "nothing was left half done"
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step(slow: World) -> None:
+    process = begin(slow)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        heard(process, "Ctrl-C again")
+    broken = ended(process)
+    assert broken.code == 130, broken.err
+    assert (slow.root / "hold").exists(), "the step itself would have gone on for ever"
+    assert "Traceback" not in broken.err
 
 
 def test_a_kill_leaves_a_lock_and_a_half_made_thing_and_both_are_explained(opsctl: Run, slow: World) -> None:
