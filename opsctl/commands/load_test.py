@@ -43,7 +43,10 @@ DEFAULT_P95_S = 10.0  # the guide's
     help="Stop when so many of the last 10 seconds' requests failed; 100 only where all did.",
 )  # fmt: skip
 @click.option("--max-usd", type=click.FloatRange(min=0), help="Stop when the answers have cost so much.")
-@click.option("--error-budget", "budget", type=PERCENT, metavar="PERCENT", help="End with 1 where more failed.")
+@click.option(
+    "--error-budget", "budget", type=PERCENT, default=1.0, show_default=True, metavar="PERCENT",
+    help="End with 1 where more failed, refusals (429, 503) included; without a good answer always.",
+)  # fmt: skip
 @click.option("--slo", "slo_s", type=NUMBER, metavar="SECONDS", help="End with 1 where p95 is above it.")
 @click.option(
     "--find-capacity", "search", is_flag=True, help="Search the highest rate within --slo and --error-budget."
@@ -69,7 +72,7 @@ def load_test(
     key_env: tuple[str, ...],
     stop: float,
     max_usd: float | None,
-    budget: float | None,
+    budget: float,
     slo_s: float | None,
     search: bool,
     max_rate: float,
@@ -108,7 +111,7 @@ def load_test(
         limits=Limits(failed_percent=stop, usd=None if max_usd is None else Decimal(str(max_usd))),
     )
     if search:
-        promise = Promise(1.0 if budget is None else budget, slo_s or opened.p95_s or DEFAULT_P95_S)
+        promise = Promise(budget, slo_s or opened.p95_s or DEFAULT_P95_S)
         run_search(plan, promise, Search(rate, max_rate, seconds, replicas), settings, form)
     else:
         run_schedule(plan, Promise(budget, slo_s), settings, html, form)

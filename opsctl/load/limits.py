@@ -46,24 +46,26 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a run is judged by when it has ended.
+    """What a run is judged by when it has ended; without a single good answer it is broken whatever was promised.
 
     Attributes:
-        failed_percent: the error budget.
+        failed_percent: the error budget; a refusal by a limit (429, 503) is a failure like any other.
         p95_s: of the good answers, from when each was meant to start.
     """
 
-    failed_percent: float | None = None
+    failed_percent: float
     p95_s: float | None = None
 
     def broken(self, record: Record) -> list[str]:
         """What was not kept, in words."""
         sent, good = record.total.count(), record.total.count(GOOD)
-        failed = 100 * (sent - good) / sent if sent else 0.0
+        if not good:
+            return [f"not one of {sent} requests was answered well" if sent else "no request was sent"]
+        failed = 100 * (sent - good) / sent
         found = []
-        if self.failed_percent is not None and failed > self.failed_percent:
+        if failed > self.failed_percent:
             found.append(f"{failed:.2f} % failed, the error budget is {self.failed_percent:g} %")
         p95_s = record.total.of(GOOD).percentile_ms(95) / 1000
-        if self.p95_s is not None and (p95_s > self.p95_s or not good):
+        if self.p95_s is not None and p95_s > self.p95_s:
             found.append(f"p95 is {p95_s:.2f} s, promised are {self.p95_s:g} s")
         return found

@@ -48,7 +48,10 @@ def run_schedule(plan: Plan, promise: Promise, settings: Settings, html: Path | 
         show(data_console(settings), plan, record)
     broken = [*([record.stopped] if record.stopped else []), *promise.broken(record)]
     if broken:
-        raise CheckFailed("; ".join(broken), next_step="see which stage took the time: /metrics, or the dashboard")
+        raise CheckFailed(
+            "; ".join(broken),
+            next_step="see above how the requests ended, and which stage took the time: /metrics, or the dashboard",
+        )
 
 
 @dataclass(frozen=True, slots=True)

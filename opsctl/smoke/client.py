@@ -92,12 +92,19 @@ class ServiceClient:
     async def _patiently(self, method: str, path: str, body: Mapping[str, object] | None, limit_s: float) -> Reply:
         again = AsyncRetrying(
             stop=stop_after_delay(self.patience_s),
-            wait=_said_wait,
+            wait=self._wait,
             retry=retry_if_result(lambda reply: reply.status in PASSING),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         reply: Reply = await again(self._once, method, path, body, limit_s)
         return reply
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Until when the answer says, and never beyond patience: tenacity looks at its stop only after an attempt."""
+        reply: Any = state.outcome.result() if state.outcome else None
+        said = reply.retry_after_s if isinstance(reply, Reply) else None
+        left_s = max(0.0, self.patience_s - (state.seconds_since_start or 0.0))
+        return min(ASK_AGAIN_S if said is None else said, left_s)
 
     async def _once(self, method: str, path: str, body: Mapping[str, object] | None, limit_s: float) -> Reply:
         async with self._asked(method, path, body, limit_s) as response:
@@ -134,12 +141,6 @@ class ServiceClient:
 def _reply(path: str, response: httpx.Response, text: str) -> Reply:
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return Reply(path, response.status_code, media_type, text, dict(response.headers))
-
-
-def _said_wait(state: RetryCallState) -> float:
-    reply: Any = state.outcome.result() if state.outcome else None
-    said = reply.retry_after_s if isinstance(reply, Reply) else None
-    return ASK_AGAIN_S if said is None else said
 
 
 @asynccontextmanager

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +87,28 @@ def test_a_run_whose_requests_fail_is_stopped_and_ends_with_1(
     assert ended.document["requests"] < 1000
     assert "requests failed" in ended.document["stopped"]
     assert ended.err.splitlines()[-1].startswith("opsctl: ")
+
+
+def test_a_service_that_is_not_there_ends_with_1_whatever_the_budget(opsctl: Run, queries: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for budget in ((), ("--error-budget", "100")):
+        ended = opsctl("load-test", "--url", url, "--queries", queries, "--rate", "40", "--seconds", "0.5", *budget)
+        assert ended.code == 1
+        assert "connectError" in ended.out
+        assert "requests was answered well" in ended.err.splitlines()[-1]
+
+
+def test_refusals_are_within_the_budget_only_where_it_says_so(
+    opsctl: Run, service: PlayedService, queries: str
+) -> None:
+    turns = cycle([Reply(), Reply(), Reply(), Reply(429, {"detail": "later"})])
+    service.answers["/rag"] = lambda _: next(turns)
+    ended = load(opsctl, service, queries)
+    assert ended.code == 1
+    assert "the error budget is 1 %" in ended.err.splitlines()[-1]
+    assert load(opsctl, service, queries, "--error-budget", "60").code == 0
 
 
 def test_the_cap_is_kept_by_what_the_answers_say(opsctl: Run, service: PlayedService, queries: str) -> None:

@@ -54,16 +54,23 @@ def test_a_cap_that_can_not_be_kept_ends_the_run_at_once() -> None:
 @pytest.mark.parametrize(
     ("promise", "said"),
     [
-        (Promise(), []),
-        (Promise(failed_percent=1), []),
-        (Promise(failed_percent=0.9), ["1.00 % failed, the error budget is 0.9 %"]),
-        (Promise(p95_s=0.2), []),
-        (Promise(p95_s=0.05), ["p95 is 0.10 s, promised are 0.05 s"]),
+        (Promise(1), []),
+        (Promise(0.9), ["1.00 % failed, the error budget is 0.9 %"]),
+        (Promise(1, p95_s=0.2), []),
+        (Promise(1, p95_s=0.05), ["p95 is 0.10 s, promised are 0.05 s"]),
     ],
 )
 def test_a_promise_is_judged_when_the_run_has_ended(promise: Promise, said: list[str]) -> None:
     assert promise.broken(record(*samples(Outcome.OK, 99), *samples(Outcome.CUT, 1))) == said
 
 
-def test_a_run_without_a_good_answer_kept_no_promise_of_time() -> None:
-    assert Promise(p95_s=10).broken(record(*samples(Outcome.CUT, 3))) == ["p95 is 0.00 s, promised are 10 s"]
+@pytest.mark.parametrize("promise", [Promise(100), Promise(1, p95_s=10)])
+def test_a_run_without_a_good_answer_kept_no_promise(promise: Promise) -> None:
+    assert promise.broken(record(*samples(Outcome.CUT, 3))) == ["not one of 3 requests was answered well"]
+    assert promise.broken(record()) == ["no request was sent"]
+
+
+def test_a_refusal_by_a_limit_counts_as_a_failure() -> None:
+    for refusal in (Outcome.RATE_LIMITED, Outcome.OVERLOADED):
+        refused = record(*samples(Outcome.OK, 90), *samples(refusal, 10))
+        assert Promise(1).broken(refused) == ["10.00 % failed, the error budget is 1 %"]
