@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import Finite, output_option
 from opsctl.consent import confirm
 from opsctl.credentials import callers
 from opsctl.credentials.config_file import ConfigFile
@@ -37,7 +37,7 @@ def api_keys() -> None:
 @click.argument("name")
 @stack_option
 @click.option("--requests-per-minute", type=click.IntRange(min=1), help="Its own limit, in place of everybody's.")
-@click.option("--usd-per-hour", type=click.FloatRange(min=0), help="Its own spending limit.")
+@click.option("--usd-per-hour", type=Finite(min=0), help="Its own spending limit.")
 @output_option
 def create(*, name: str, stack: str, requests_per_minute: int | None, usd_per_hour: float | None, form: Form) -> None:
     """Name a caller in the stack config; `opsctl deploy` makes its key.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
+from opsctl.commands.options import FileToWrite
 from opsctl.errors import CheckFailed, NotUsable
 from opsctl.output import data_console, write_table
 from opsctl.project import find_project
@@ -41,7 +42,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> Dec
 @click.option("--free-tier", is_flag=True, help="Take off what AWS gives each account for nothing.")
 @click.option("--region", help="Price it in another region.")
 @click.option("--format", "form", type=click.Choice([*RENDERERS]), default="table", show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write to a file.")
+@click.option("--out", type=FileToWrite(), help="Write to a file.")
 @click.option("--compare", metavar="ecs,hybrid", help="The same use on several topologies, side by side.")
 @click.option("--sweep", metavar="queries_per_month=1e3..1e7", help="Cost over a range; with --compare, the crossings.")
 @click.option("--diff", "other", type=FILE, help="What changed since another stack file, or a report in JSON.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import http_url, output_option
+from opsctl.commands.options import Finite, http_url, output_option
 from opsctl.errors import NotDeployed
 from opsctl.output import data_console, talk_console, write_json, write_table
 from opsctl.project import find_project
@@ -26,7 +26,7 @@ INDEXES = ("sq8", "flat", "ivf-sq8", "hnsw")
 @click.option("--index", type=click.Choice(INDEXES), help="Kind of the index. Default: hybrid.index.type.")
 @click.option(
     "--min-recall",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     help="Refuse an index that finds less of what exact search finds. Default: hybrid.index.minRecall.",
 )
 @click.option("--qdrant", "url", callback=http_url, help="Read this Qdrant. Default: retrieval.url of the stack file.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import http_url, output_option
+from opsctl.commands.options import FileToWrite, Finite, http_url, output_option
 
 if TYPE_CHECKING:
     from opsctl.load.open import Opened
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from opsctl.settings import Settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-NUMBER = click.FloatRange(min=0, min_open=True)
-PERCENT = click.FloatRange(min=0, max=100)
+NUMBER = Finite(min=0, min_open=True)
+PERCENT = Finite(min=0, max=100)
 DEFAULT_P95_S = 10.0  # the guide's
 
 
@@ -28,21 +28,19 @@ DEFAULT_P95_S = 10.0  # the guide's
 @click.option("--allow-host", help="The host of --url once more, where that is not this machine.")
 @click.option("-y", "--yes", is_flag=True, help="Load a production stack.")
 @click.option("--queries", type=FILE, required=True, help="One query per line, the most asked first.")
-@click.option("--zipf", "exponent", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0: all alike.")
+@click.option("--zipf", "exponent", type=Finite(min=0), default=1.0, show_default=True, help="0: all alike.")
 @click.option("--schedule", type=FILE, help="YAML: phases of {name, fromPerS, perS, seconds}; arrivals; seed.")
 @click.option("--rate", type=NUMBER, default=5.0, show_default=True, help="Requests per second, without --schedule.")
 @click.option("--seconds", type=NUMBER, default=30.0, show_default=True, help="How long, without --schedule.")
 @click.option("--stream", is_flag=True, help="Ask for server-sent events; reports the time to the first token.")
-@click.option(
-    "--pause", type=click.FloatRange(min=0), default=0.0, help="Seconds that a reader waits after each event."
-)
+@click.option("--pause", type=Finite(min=0), default=0.0, help="Seconds that a reader waits after each event.")
 @click.option("--timeout", "timeout_s", type=NUMBER, default=30.0, show_default=True, help="Seconds, of one request.")
 @click.option("--key-env", multiple=True, help="Environment variable with an API key; several are used in turn.")
 @click.option(
     "--stop-at-errors", "stop", type=PERCENT, default=50.0, show_default=True, metavar="PERCENT",
     help="Stop when so many of the last 10 seconds' requests failed; 100 only where all did.",
 )  # fmt: skip
-@click.option("--max-usd", type=click.FloatRange(min=0), help="Stop when the answers have cost so much.")
+@click.option("--max-usd", type=Finite(min=0), help="Stop when the answers have cost so much.")
 @click.option(
     "--error-budget", "budget", type=PERCENT, default=1.0, show_default=True, metavar="PERCENT",
     help="End with 1 where more failed, refusals (429, 503) included; without a good answer always.",
@@ -53,7 +51,7 @@ DEFAULT_P95_S = 10.0  # the guide's
 )
 @click.option("--max-rate", type=NUMBER, default=200.0, show_default=True, help="The highest rate that is tried.")
 @click.option("--replicas", type=click.IntRange(min=1), default=1, show_default=True, help="That share the load.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with plots.")
+@click.option("--html", type=FileToWrite(), help="Also write a page with plots.")
 @output_option
 def load_test(
     *,

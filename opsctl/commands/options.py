@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,10 +32,30 @@ def http_url(ctx: click.Context, param: click.Parameter, value: str | None) -> s
     return value.rstrip("/")
 
 
-def _finite(ctx: click.Context, param: click.Parameter, value: float) -> float:
-    if not math.isfinite(value):  # FloatRange lets nan pass, which is neither above nor below anything
-        raise click.BadParameter(f"{value} is not a number of seconds", ctx=ctx, param=param)
-    return value
+class Finite(click.FloatRange):
+    """The type of every option that is a number: click's lets nan pass, which is neither above nor below anything."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, within the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+class FileToWrite(click.Path):
+    """A file that can be written, known before the work whose report goes there: its folder is there and ours."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Its path."""
+        file = Path(os.fsdecode(super().convert(value, param, ctx)))
+        # access first: what may not be searched may not be asked whether it is a folder
+        if not (os.access(file.parent, os.W_OK | os.X_OK) and file.parent.is_dir()) and not file.exists():
+            self.fail(f"'{file}' can't be written: give a file in a folder that is there and yours.", param, ctx)
+        return file
 
 
 def output_option(command: AnyCommand) -> AnyCommand:
@@ -72,8 +93,7 @@ def request_limit_option(command: AnyCommand) -> AnyCommand:
     option = click.option(
         "--timeout",
         "limit_s",
-        type=click.FloatRange(min=0, min_open=True),
-        callback=_finite,
+        type=Finite(min=0, min_open=True),
         default=150,  # above the edge's own deadline of 120 s: two cores decode a few tokens a second
         show_default=True,
         help="Seconds that one request of the smoke test may take.",
@@ -83,8 +103,8 @@ def request_limit_option(command: AnyCommand) -> AnyCommand:
 
 def seconds_option(flag: str, name: str, default: float, text: str) -> Callable[[AnyCommand], AnyCommand]:
     """A number of seconds, 0 included."""
-    kind = click.FloatRange(min=0)
-    return click.option(flag, name, type=kind, callback=_finite, default=default, show_default=True, help=text)
+    kind = Finite(min=0)
+    return click.option(flag, name, type=kind, default=default, show_default=True, help=text)
 
 
 def deployment_options(command: AnyCommand) -> AnyCommand:
@@ -100,8 +120,7 @@ def deployment_options(command: AnyCommand) -> AnyCommand:
             click.option(
                 "--settle-timeout",
                 "settle_limit_s",
-                type=click.FloatRange(min=0, min_open=True),
-                callback=_finite,
+                type=Finite(min=0, min_open=True),
                 default=900,
                 show_default=True,
                 help="Seconds that the rollout may take.",
@@ -122,8 +141,7 @@ def endpoint_run_options(command: AnyCommand) -> AnyCommand:
             click.option(
                 "--timeout",
                 "limit_s",
-                type=click.FloatRange(min=0, min_open=True),
-                callback=_finite,
+                type=Finite(min=0, min_open=True),
                 default=3600,
                 show_default=True,
                 help="Seconds that all of it may take; afterwards the same command goes on from there.",

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import golden_option, output_option, request_limit_option, seconds_option, url_option
+from opsctl.commands.options import (
+    FileToWrite,
+    golden_option,
+    output_option,
+    request_limit_option,
+    seconds_option,
+    url_option,
+)
 from opsctl.edge.near import near
 from opsctl.errors import CheckFailed
 from opsctl.output import data_console, talk_console, write_json
@@ -41,9 +48,7 @@ if TYPE_CHECKING:
     help="core: what a deployment must do. full: also TLS, keys and limits, streaming, OpenAI's client, collections, "
     "authors, cache, latency, the model endpoint; uses the key's requests of a minute up.",
 )
-@click.option(
-    "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report as JUnit XML to this file."
-)
+@click.option("--junit", type=FileToWrite(), help="Also write the report as JUnit XML to this file.")
 @request_limit_option
 @seconds_option("--settle", "settle_s", 60, "Seconds for which a passing refusal (429, 502, 503, 504) is asked again.")
 @output_option
@@ -74,14 +79,14 @@ def smoke_test(
     with _target(stack, url, settings) as (target, demo):
         questions = questions_for(golden, demo=demo)
         report = asyncio.run(smoke(target, questions, limit_s=limit_s, talk=talk, patience_s=settle_s, checks=checks))
-    if junit is not None:
-        from opsctl.smoke.junit import write  # noqa: PLC0415 - its library is paid by who asks for the file
-
-        write(report, junit)
     if form == "json":
         write_json(document(report))
     else:
         show(data_console(settings), report)
+    if junit is not None:
+        from opsctl.smoke.junit import write  # noqa: PLC0415 - its library is paid by who asks for the file
+
+        write(report, junit)
     if report.failed:
         raise CheckFailed(
             f"{len(report.failed)} of {len(report.outcomes)} checks don't hold: {', '.join(report.failed)}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import http_url, output_option
+from opsctl.commands.options import Finite, http_url, output_option
 
 if TYPE_CHECKING:
     from opsctl.output import Form
@@ -18,7 +18,7 @@ DEFAULT = "http://127.0.0.1:9090/metrics"
 
 @click.command("watch")
 @click.option("--url", callback=http_url, default=DEFAULT, show_default=True, help="Where /metrics is.")
-@click.option("--every", "every_s", type=click.FloatRange(0.1, 60), default=2.0, show_default=True, help="Seconds.")
+@click.option("--every", "every_s", type=Finite(0.1, 60), default=2.0, show_default=True, help="Seconds.")
 @click.option("--times", type=click.IntRange(min=1), help="End after so many. Default: Ctrl-C ends it; 1 in a pipe.")
 @output_option
 def watch(*, url: str, every_s: float, times: int | None, form: Form) -> None:

@@ -21,12 +21,18 @@ MOST_STEPS = 14
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rate, and what became of it."""
+    """One rate, and what became of it: held, `broken`, or `stopped` before that was known."""
 
     per_s: float
     good_per_s: float
     p95_ms: float
     broken: tuple[str, ...]
+    stopped: str | None = None
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "stopped" if self.stopped else "failed" if self.broken else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Capacity:
 def find(run: Callable[[float], Record], promise: Promise, *, first: float, highest: float, replicas: int) -> Capacity:
     """Search between `first` and `highest` requests per second; `run` drives one rate.
 
-    What stops a run for another reason than a broken promise - the spending cap - stops the search.
+    What stops a run for another reason than a broken promise - the spending cap - stops the search, and its rate counts
+    neither as held nor as broken: the requests that were not sent say nothing.
     """
     steps: list[Step] = []
     held, broke, rate = 0.0, None, first
@@ -68,8 +75,8 @@ def find(run: Callable[[float], Record], promise: Promise, *, first: float, high
         record = run(rate)
         step = _step(rate, record, promise)
         steps.append(step)
-        if record.stopped and not step.broken:
-            return Capacity(held, broke is not None, replicas, tuple(steps), record.stopped)
+        if step.stopped:
+            return Capacity(held, broke is not None, replicas, tuple(steps), step.stopped)
         held, broke = (held, rate) if step.broken else (rate, broke)
         if rate >= highest and not step.broken:
             break
@@ -80,8 +87,10 @@ def find(run: Callable[[float], Record], promise: Promise, *, first: float, high
 
 
 def _step(rate: float, record: Record, promise: Promise) -> Step:
+    broken = () if record.spent_out else tuple(promise.broken(record))
     good = record.total.of(GOOD)
-    return Step(rate, record.total.count(GOOD) / record.wall_s, good.percentile_ms(95), tuple(promise.broken(record)))
+    good_per_s = good.count / record.wall_s if record.wall_s else 0.0
+    return Step(rate, good_per_s, good.percentile_ms(95), broken, None if broken else record.stopped)
 
 
 def document(found: Capacity, promise: Promise) -> dict[str, object]:
@@ -101,6 +110,7 @@ def document(found: Capacity, promise: Promise) -> dict[str, object]:
                 "goodPerSecond": round(step.good_per_s, 3),
                 "p95Ms": round(step.p95_ms, 1),
                 "broken": list(step.broken),
+                "stopped": step.stopped,
             }
             for step in found.steps
         ],
@@ -109,6 +119,8 @@ def document(found: Capacity, promise: Promise) -> dict[str, object]:
 
 def advice(found: Capacity) -> list[str]:
     """What follows, as lines to read and commands to type."""
+    if not found.per_s and found.stopped:
+        return [f"the search stopped before any rate had held: {found.stopped}"]
     if not found.per_s:
         return ["no rate kept the promise: start lower (--rate), or promise less (--slo, --error-budget)"]
     seen = "" if found.bounded else "at least "

@@ -65,6 +65,7 @@ async def drive(plan: Plan, watch: Callable[[Record], None] | None = None) -> Re
                 await asyncio.sleep(max(0.0, run.started + at_s - run.now()))
                 record.stopped = plan.limits.broken(record)
                 if record.stopped:
+                    record.spent_out = plan.limits.unaffordable(record) is not None
                     break
                 run.start(at_s, requests)
         record.wall_s = run.now() - run.started

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from opsctl.load.outcome import GOOD
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from opsctl.load.record import Record
 
 LOOK_BACK_S = 10.0
@@ -23,17 +22,27 @@ class Limits:
     Attributes:
         failed_percent: of the requests of the last seconds; None: no such rule.
         usd: that the answers may have cost, as the service says it; None: no cap.
+        spent_usd: what runs before cost, where the cap is for several.
     """
 
     failed_percent: float | None = None
     usd: Decimal | None = None
+    spent_usd: Decimal = Decimal()
 
     def broken(self, record: Record) -> str | None:
         """Why the run has to end now; None while it may go on."""
-        if self.usd is not None and record.unpriced:
+        return self.unaffordable(record) or self._failing(record)
+
+    def unaffordable(self, record: Record) -> str | None:
+        """Why no more may be spent, which says nothing about the service."""
+        if self.usd is None:
+            return None
+        if record.unpriced:
             return "an answer did not say what it cost, so the spending cap can't be kept"
-        if self.usd is not None and record.usd >= self.usd:
-            return f"the answers cost {record.usd:f} USD, the cap is {self.usd:f}"
+        usd = self.spent_usd + record.usd
+        return f"the answers cost {usd:f} USD, the cap is {self.usd:f}" if usd >= self.usd else None
+
+    def _failing(self, record: Record) -> str | None:
         if self.failed_percent is None:
             return None
         recent = record.latest(LOOK_BACK_S)

@@ -106,6 +106,7 @@ class Record:
         window_s: length of the equal stretches of the run that are counted apart.
         usd: what the answers cost, as far as they say it; `unpriced` is how many good ones don't.
         stopped: why the run ended before its schedule did.
+        spent_out: whether that was the spending cap, so that what is missing says nothing about the service.
     """
 
     window_s: float
@@ -119,6 +120,7 @@ class Record:
     unpriced: int = 0
     wall_s: float = 0.0
     stopped: str | None = None
+    spent_out: bool = False
 
     @classmethod
     def lasting(cls, seconds: float) -> Record:

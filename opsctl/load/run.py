@@ -40,12 +40,12 @@ def run_schedule(plan: Plan, promise: Promise, settings: Settings, html: Path | 
     talk.print(f"{plan.schedule.expected:.0f} requests in {plan.schedule.seconds:g} s ...")
     with watching(talk, plan) as watch:
         record = asyncio.run(drive(plan, watch))
-    if html is not None:
-        _write_page(html, plan, record)
     if form == "json":
         write_json(document(plan, record))
     else:
         show(data_console(settings), plan, record)
+    if html is not None:
+        _write_page(html, plan, record)
     broken = [*([record.stopped] if record.stopped else []), *promise.broken(record)]
     if broken:
         raise CheckFailed(
@@ -68,17 +68,16 @@ def run_search(plan: Plan, promise: Promise, search: Search, settings: Settings,
     """Find the highest rate that keeps the promise, and say what follows from it; the spending cap is for all of it.
 
     Raises:
-        CheckFailed: no rate keeps it.
+        CheckFailed: no rate keeps it, or the search was stopped before one did.
     """
     talk, spent = talk_console(settings), Decimal()
 
     def run(per_s: float) -> Record:
         nonlocal spent
         talk.print(f"{per_s:.1f} requests/s for {search.step_s:g} s ...")
-        left = None if plan.limits.usd is None else plan.limits.usd - spent
         # evenly spaced: random arrivals break a tight promise by chance, below what the service can do
         schedule = steady(per_s, search.step_s, arrivals="even")
-        record = asyncio.run(drive(replace(plan, schedule=schedule, limits=replace(plan.limits, usd=left))))
+        record = asyncio.run(drive(replace(plan, schedule=schedule, limits=replace(plan.limits, spent_usd=spent))))
         spent += record.usd
         return record
 
@@ -89,6 +88,11 @@ def run_search(plan: Plan, promise: Promise, search: Search, settings: Settings,
         write_json(capacity.document(found, promise))
     else:
         _show_steps(data_console(settings), found)
+    if not found.per_s and found.stopped:
+        raise CheckFailed(
+            f"the search stopped before any rate had held: {found.stopped}",
+            next_step="raise what ended it (--max-usd, --stop-at-errors), or hold each rate for less (--seconds)",
+        )
     if not found.per_s:
         raise CheckFailed("no rate kept the promise", next_step="start lower (--rate), or promise less (--slo)")
 
@@ -99,8 +103,8 @@ def _show_steps(console: Console, found: capacity.Capacity) -> None:
             f"{step.per_s:.1f}",
             f"{step.good_per_s:.1f}",
             f"{step.p95_ms:.0f} ms",
-            "failed" if step.broken else "ok",
-            "; ".join(step.broken),
+            step.verdict,
+            step.stopped or "; ".join(step.broken),
         )
         for step in found.steps
     ]

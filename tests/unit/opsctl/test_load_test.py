@@ -142,7 +142,25 @@ def test_a_page_that_can_not_be_written_is_one_line(
     opsctl: Run, service: PlayedService, queries: str, tmp_path: Path
 ) -> None:
     ended = load(opsctl, service, queries, "--html", str(tmp_path / "no" / "load.html"))
+    assert (ended.code, ended.out, service.requests) == (2, "", [])
+    assert "--html" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_a_page_whose_folder_goes_away_meanwhile_costs_the_page_alone(
+    opsctl: Run, service: PlayedService, queries: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+
+    def answer(_: object) -> Reply:
+        folder.rename(tmp_path / "gone") if folder.exists() else None
+        return Reply()
+
+    service.answers["/rag"] = answer
+    ended = load(opsctl, service, queries, "--html", str(folder / "load.html"))
     assert ended.code == 2
+    assert "good answers per second" in ended.out
     assert "--html" in ended.err.splitlines()[-1]
 
 
@@ -156,6 +174,25 @@ def test_the_capacity_is_searched_and_the_setting_that_follows_is_said(
     assert ended.document["scaling"]["requestsPerMinute"] == 420
     shown = opsctl("load-test", "--url", service.url, "--queries", queries, *more)
     assert "pulumi config set --path scaling.requestsPerMinute 420" in shown.out
+
+
+SEARCH = ("--find-capacity", "--rate", "10", "--max-rate", "20", "--seconds", "0.5")
+
+
+def test_a_cap_that_is_used_up_is_no_broken_promise(opsctl: Run, service: PlayedService, queries: str) -> None:
+    service.says("/rag", Reply(body={"answer": "x", "usage": {"costUsd": "0.010000"}}))
+    ended = opsctl("load-test", "--url", service.url, "--queries", queries, *SEARCH, "--max-usd", "0.05", "-o", "json")
+    assert "the cap is 0.05" in ended.document["stopped"]
+    assert [(step["perSecond"], step["broken"]) for step in ended.document["steps"]] == [(10, []), (20, [])]
+    assert (ended.code, ended.document["requestsPerSecond"], ended.document["bounded"]) == (0, 10, False)
+
+
+def test_a_cap_that_lets_nothing_be_sent_is_told_as_such(opsctl: Run, service: PlayedService, queries: str) -> None:
+    ended = opsctl("load-test", "--url", service.url, "--queries", queries, *SEARCH, "--max-usd", "0")
+    assert (ended.code, service.requests) == (1, [])
+    assert "promise" not in ended.out + ended.err
+    assert "the search stopped before any rate had held: the answers cost 0 USD, the cap is 0" in ended.err
+    assert "--max-usd" in ended.err.splitlines()[-1]
 
 
 def test_a_production_stack_is_loaded_only_with_yes(opsctl: Run, queries: str) -> None:

@@ -65,6 +65,33 @@ def test_a_search_that_is_stopped_reports_what_it_has() -> None:
     assert "the search stopped early: the cap" in advice(found)
 
 
+def test_a_rate_that_the_cap_cut_short_is_neither_held_nor_broken() -> None:
+    good = service(100)
+
+    def capped(per_s: float) -> Record:
+        if per_s <= 10:
+            return good(per_s)
+        return Record(window_s=1.0, stopped="the cap", spent_out=True)
+
+    found = find(capped, PROMISE, first=5, highest=400, replicas=1)
+    assert (found.per_s, found.bounded, found.stopped) == (10, False, "the cap")
+    assert [step.verdict for step in found.steps] == ["ok", "ok", "stopped"]
+    nothing = find(capped, PROMISE, first=20, highest=400, replicas=1)
+    assert advice(nothing) == ["the search stopped before any rate had held: the cap"]
+
+
+def test_a_run_that_is_stopped_since_too_much_failed_is_a_rate_that_broke() -> None:
+    good = service(5)
+
+    def failing(per_s: float) -> Record:
+        record = good(per_s)
+        record.stopped = "too much failed" if per_s > 5 else None
+        return record
+
+    found = find(failing, PROMISE, first=4, highest=400, replicas=1)
+    assert (found.bounded, found.stopped) == (True, None)
+
+
 def test_what_follows_is_a_setting_with_headroom_and_a_figure_of_the_cost_report() -> None:
     found = Capacity(20.0, bounded=True, replicas=2, steps=())
     assert found.requests_per_minute == 420

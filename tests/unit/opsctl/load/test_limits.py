@@ -44,6 +44,14 @@ def test_the_spending_cap_counts_what_the_answers_say_that_they_cost() -> None:
     assert Limits(usd=Decimal("1.2")).broken(spent) == "the answers cost 1.2 USD, the cap is 1.2"
 
 
+def test_one_cap_is_for_several_runs() -> None:
+    spent = record(*samples(Outcome.OK, 3, usd=Decimal("0.4")))
+    assert Limits(usd=Decimal(2), spent_usd=Decimal("0.7")).broken(spent) is None
+    said = "the answers cost 2.0 USD, the cap is 2"
+    assert Limits(usd=Decimal(2), spent_usd=Decimal("0.8")).broken(spent) == said
+    assert Limits(usd=Decimal(2), spent_usd=Decimal("0.8")).unaffordable(spent) == said
+
+
 def test_a_cap_that_can_not_be_kept_ends_the_run_at_once() -> None:
     silent = record(*samples(Outcome.OK, 1))
     assert "did not say what it cost" in str(Limits(usd=Decimal(1)).broken(silent))
