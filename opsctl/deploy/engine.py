@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 IMAGE_KEY = "rag-platform:service.image"
 SERVICE_CONFIG = "rag-platform:service"
+TOPOLOGY = "rag-platform:topology"
 MARKUP = re.compile(r"<\{%.*?%\}>")
 REASONS_SHOWN = 3
 MOST_UPDATES = 1000  # that are looked back at; the engine gives ten where it is told nothing
@@ -136,6 +137,11 @@ class Engine:
             left = (self._stack.export_stack().deployment or {}).get("pending_operations") or ()
         return tuple(f"{each['type']} {each['resource']['urn'].rpartition('::')[2]}" for each in left)
 
+    def topology(self) -> str | None:
+        """The topology that the stack config asks for; None where it leaves that to the program."""
+        config = self._stack.get_all_config()
+        return config[TOPOLOGY].value if TOPOLOGY in config else None
+
     def image(self) -> str | None:
         """The image that the stack config asks for; None in the first phase."""
         config = self._stack.get_all_config()
@@ -166,10 +172,20 @@ class Engine:
         numbered = zip(range(len(updates), 0, -1), updates, strict=True)
         return tuple(_told(number, each) for number, each in numbered)[:most]
 
-    def earlier_images(self) -> tuple[str, ...]:
-        """Images of the updates that the engine called successful, newest first, each once."""
-        images = (update.image for update in self.updates() if update.succeeded)
-        return tuple(dict.fromkeys(image for image in images if image is not None))
+    def tags(self) -> Mapping[str, str]:
+        """The stack's tags, in whichever backend."""
+        with self._refusals("stack tag ls"):
+            return dict(self._stack.workspace.list_tags(self.name))
+
+    def set_tag(self, key: str, value: str) -> None:
+        """Write one tag of the stack."""
+        with self._refusals("stack tag set"):
+            self._stack.workspace.set_tag(self.name, key, value)
+
+    def remove_tag(self, key: str) -> None:
+        """Take one tag of the stack away."""
+        with self._refusals("stack tag rm"):
+            self._stack.workspace.remove_tag(self.name, key)
 
     @contextmanager
     def _refusals(self, command: str) -> Iterator[Callable[[automation.EngineEvent], None]]:

@@ -32,3 +32,8 @@ class Report:
     price: Price | None = None
     way_back: Report | None = None
     error: OpsctlError | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to tell beside the error."""
+        return bool(self.changes or self.verdict or self.smoke or self.way_back)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opsctl.deploy.record import good_images
 from opsctl.deploy.running import FINDERS
 from opsctl.deploy.verdict import judge
 from opsctl.errors import NotDeployed, OpsctlError
@@ -34,7 +35,7 @@ def verdict_now(project: Project, stack: str, environ: Mapping[str, str]) -> Ver
 
 
 def rollback_target(engine: Engine, to: str | None = None) -> str:
-    """The image that is gone back to: `to`, that of the update with the number `to`, or the newest that isn't current.
+    """The image that is gone back to: `to`, that of the update `to`, or the newest that did not fail and isn't current.
 
     Raises:
         NotDeployed: there is none.
@@ -50,11 +51,12 @@ def rollback_target(engine: Engine, to: str | None = None) -> str:
     if to is not None:
         return to
     current = engine.image()
-    for image in engine.earlier_images():
+    for image in good_images(engine):
         if image != current:
             return image
     raise NotDeployed(
-        f"stack '{engine.name}' has no earlier image than {current}", next_step="name one: `opsctl rollback --to IMAGE`"
+        f"stack '{engine.name}' has no earlier image than {current} that did not fail",
+        next_step="name one: `opsctl rollback --to IMAGE`",
     )
 
 
@@ -69,7 +71,9 @@ def prices_of(project: Project, stack: str, updates: Sequence[Update]) -> Costs:
     return {each.number: prices.of(each.config) for each in updates}
 
 
-def document(updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs) -> dict[str, object]:
+def document(
+    updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs, words: Mapping[int, str]
+) -> dict[str, object]:
     """Spell it as JSON; a public contract, version 1."""
     return {
         "version": 1,
@@ -84,6 +88,7 @@ def document(updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs
                 "image": each.image,
                 "monthlyUsd": _usd(costs.get(each.number)) or None,
                 "engine": each.result,
+                "verdict": words.get(each.number),
                 "changes": each.changes,
             }
             for each in updates
@@ -91,8 +96,10 @@ def document(updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs
     }
 
 
-def show(console: Console, updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs) -> None:
-    """Print them; the engine's word and the platform's are two columns of two tables, since they may differ."""
+def show(
+    console: Console, updates: Sequence[Update], now: Verdict | OpsctlError, costs: Costs, words: Mapping[int, str]
+) -> None:
+    """Print them; the engine's word and the verdict are two columns, since they may differ."""
     rows = [
         (
             str(each.number),
@@ -101,11 +108,12 @@ def show(console: Console, updates: Sequence[Update], now: Verdict | OpsctlError
             each.image or "",
             _usd(costs.get(each.number)),
             each.result,
+            words.get(each.number, ""),
             ", ".join(f"{count} {operation}" for operation, count in each.changes.items()) or "nothing",
         )
         for each in updates
     ]
-    write_table(console, ("release", "at", "by", "image", "USD/month", "engine", "changes"), rows, right=[4])
+    write_table(console, ("release", "at", "by", "image", "USD/month", "engine", "verdict", "changes"), rows, right=[4])
     console.print()
     if isinstance(now, OpsctlError):
         console.print(f"what runs is unknown: {now}", soft_wrap=True)

@@ -25,7 +25,7 @@ def hand_over(report: Report, form: Form, settings: Settings) -> None:
     """Write the report to stdout, then raise its error, if it has one."""
     if form == "json":
         write_json(document(report))
-    else:
+    elif report.error is None or report.begun:
         show(data_console(settings), report)
     if report.error is not None:
         raise report.error

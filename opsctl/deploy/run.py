@@ -15,9 +15,10 @@ from opsctl.deploy.engine import open_engine
 from opsctl.deploy.interruption import half_done
 from opsctl.deploy.outcome import Report
 from opsctl.deploy.progress import update_progress
+from opsctl.deploy.record import came_to, good_images, write_down
 from opsctl.deploy.running import FINDERS, mover_of, settle
 from opsctl.edge.near import near
-from opsctl.errors import CheckFailed, CloudRefused, OpsctlError, RolledBack
+from opsctl.errors import CheckFailed, CloudRefused, NotUsable, OpsctlError, RolledBack
 from opsctl.output import working
 from opsctl.preflight.check import refuse_failed
 from opsctl.project import forget_salt
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 FIRST_ANSWER_S = 180.0  # a new load balancer's name takes a minute or two to resolve
 FAILED = "failed"  # the engine's word
+EDGES = "leave --image out; `opsctl edge update` brings a new index, docs/operations.md a new release of an edge"
 SETTLING_S = 60.0  # tasks of the release before still end, and the balancer notices a little later
 
 
@@ -107,14 +109,19 @@ class Deployment:
         report = Report(self.stack)
         try:
             engine = open_engine(self.project, self.stack, self.settings.environ)
-            before = next(iter(engine.earlier_images()), None) if self.caution["go_back"] else None
+            if image is not None and engine.topology() == "hybrid":
+                raise NotUsable("a hybrid runs no image, its edges run what is installed", next_step=EDGES)
+            before = next(iter(good_images(engine)), None) if self.caution["go_back"] else None
             try:
                 self._forward(engine, image, report)
             except (RolledBack, CheckFailed) as failure:
-                untouched = any(check.status == "failed" for check in report.checks)
-                if before is None or untouched or before == engine.image():
+                if any(check.status == "failed" for check in report.checks):
+                    raise
+                self._write_down(engine, came_to(report, failure))
+                if before is None or before == engine.image():
                     raise
                 raise self._gone_back(before, failure, report) from failure
+            self._write_down(engine, came_to(report, None))
         except OpsctlError as exc:
             report.error = exc
         finally:
@@ -136,6 +143,13 @@ class Deployment:
                 self.talk.print(f"the stack is paused and answers nobody; next: `opsctl resume --stack {self.stack}`")
             elif self.options["smoke_test"]:
                 self._smoke(engine, reached, report)
+
+    def _write_down(self, engine: Engine, word: str | None) -> None:
+        try:
+            if word is not None:
+                write_down(engine, word)
+        except CloudRefused as exc:  # what runs is no other for it
+            self.talk.print(f"what this release came to could not be written down: {exc.problem}")
 
     def _gone_back(self, image: str, failure: OpsctlError, report: Report) -> RolledBack:
         """Deploy the image before and prove it; returns what this deployment came to."""
@@ -175,9 +189,9 @@ class Deployment:
     def _planned(self, engine: Engine, image: str | None, report: Report, *, refresh: bool) -> Changes:
         """What will be changed, consented to; a refusal leaves the stack config as it was."""
         before = engine.image()
-        if image is not None:
-            engine.set_image(image)
         try:
+            if image is not None:
+                engine.set_image(image)
             if self.caution["preflight"]:
                 self._preflight(engine, report)
             with working(self.talk, f"previewing stack {self.stack} ..."):
@@ -271,7 +285,7 @@ class Deployment:
 
     def _or_back(self, engine: Engine) -> str:
         """The way back, as the end of a next step; a first deployment has none."""
-        if any(image != engine.image() for image in engine.earlier_images()):
+        if any(image != engine.image() for image in good_images(engine)):
             return f", or run `opsctl rollback --stack {self.stack}`"
         return "; there is no earlier image to go back to"
 

@@ -10,7 +10,7 @@ from tests.e2e.stack import Stack, Step
 
 REGION = "eu-north-1"
 IMAGE = "111122223333.dkr.ecr.eu-north-1.amazonaws.com/rag@sha256:"
-FIRST, SECOND = IMAGE + "1" * 64, IMAGE + "2" * 64
+FIRST, SECOND, THIRD = (IMAGE + digit * 64 for digit in "123")
 BROKEN = "111122223333.dkr.ecr.eu-north-1.amazonaws.com/fail-to-start:1"
 HOLDS_DATA = (
     "aws:ebs/volume:Volume",

@@ -21,7 +21,7 @@ import pytest
 from tests.contract.conftest import Library
 from tests.e2e import outcomes
 from tests.e2e.backends import backends
-from tests.e2e.ecs_dev.cases import BROKEN, FIRST, REGION, SECOND, client, running_task
+from tests.e2e.ecs_dev.cases import BROKEN, FIRST, REGION, SECOND, THIRD, client, running_task
 from tests.e2e.runtime import ContainerRuntime
 from tests.e2e.stack import Stack, dropped
 from tests.real_processes import Running, wait_until
@@ -206,4 +206,14 @@ def test_a_wrong_config_is_refused(stack: Stack) -> None:
 
 
 def test_a_throttled_account(stack: Stack) -> None:
-    outcomes.is_throttled(stack, "ecs", "DescribeServices", lambda: stack.outputs()["release"])
+    outcomes.is_throttled(stack, "ecs", "DescribeServices", lambda: running_task(stack))
+    outcomes.is_throttled_in_its_update(stack, lambda: running_task(stack))
+
+
+def test_an_image_that_has_no_good_answer_is_taken_back(stack: Stack, runtime: ContainerRuntime) -> None:
+    def runs() -> str:
+        task = client("ecs").describe_task_definition(taskDefinition=running_task(stack))["taskDefinition"]
+        return next(each["image"] for each in task["containerDefinitions"] if each["image"] in {SECOND, THIRD})
+
+    outcomes.is_taken_back_where_the_smoke_test_fails(stack, THIRD, SECOND, runs)
+    runtime.wait_for(running_task(stack))

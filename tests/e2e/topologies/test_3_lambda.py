@@ -170,6 +170,7 @@ def test_a_wrong_config_is_refused(stack: Stack) -> None:
 
 def test_a_throttled_account(stack: Stack) -> None:
     outcomes.is_throttled(stack, "lambda", "GetAlias", lambda: answering(stack)["image"])
+    outcomes.is_throttled_in_its_update(stack, lambda: answering(stack)["image"])
 
 
 def test_an_image_that_has_no_good_answer_is_taken_back(stack: Stack) -> None:

@@ -89,7 +89,7 @@ def stack_on_engine(world: World, patch: pytest.MonkeyPatch, changed: list[str])
         patch.setattr(f"opsctl.deploy.engine.Engine.{verb}", lambda *_, verb=verb, **__: changed.append(verb))
     patch.setattr("opsctl.aws.limits.endpoint_state", lambda *_: "")
     patch.setattr("opsctl.deploy.engine.Engine.preview", lambda _, **__: {"update": 1})
-    patch.setattr("opsctl.deploy.engine.Engine.earlier_images", lambda _: (BETTER, GOOD))
+    patch.setattr("opsctl.deploy.releases.good_images", lambda _: (BETTER, GOOD))
     patch.setattr("opsctl.deploy.engine.Engine.resources", lambda _: (SimpleNamespace(type="t", protected=False),))
     return ("--stack", "dev")
 
