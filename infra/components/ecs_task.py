@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from infra.config import StackConfig
 
+QDRANT_PORT = 6333
 LLAMA_URL = f"http://127.0.0.1:{container.LLAMA_PORT}"
 
 
@@ -57,8 +58,10 @@ def egress_ports(cfg: StackConfig) -> dict[int, str]:
     """Ports that the service opens to the internet, each with what for."""
     ports = {443: "HTTPS: AWS, vendors"}
     if cfg.retrieval.qdrant == "cloud":
-        port = urlsplit(cfg.retrieval.url or "").port
-        ports |= {port: "Qdrant Cloud"} if port and port not in ports else {}
+        port = (
+            urlsplit(cfg.retrieval.url or "").port or QDRANT_PORT
+        )  # where a URL names none, its clients take this one
+        ports.setdefault(port, "Qdrant Cloud")
     if cfg.documents.mongo == "atlas":
         ports[27017] = "MongoDB Atlas"
     return ports

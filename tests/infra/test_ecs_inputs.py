@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from infra import offline
+from infra.components.ecs_task import egress_ports
 from infra.components.permissions import NAME_NO_SOURCE
-from tests.infra.cloud_cases import program
+from tests.infra.cloud_cases import config, program
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,12 @@ def test_egress_names_its_ports(prod: offline.Program) -> None:
     ports = {each.inputs["fromPort"] for each in out if "tasks" in each.name}
     assert ports == {443, 6333, 27017}
     assert all(each.inputs["ipProtocol"] == "tcp" for each in out)
+
+
+@pytest.mark.parametrize(("end", "ports"), [(":6333", {6333}), ("", {6333}), (":8443", {8443}), (":443", set())])
+def test_the_port_of_qdrant_is_the_one_that_its_clients_ask(end: str, ports: set[int]) -> None:
+    cfg = config("prod", {"retrieval": {"url": f"https://vectors.example.com{end}"}})
+    assert set(egress_ports(cfg)) == {443, 27017} | ports
 
 
 def test_front_door_speaks_tls_only(prod: offline.Program) -> None:
