@@ -35,9 +35,9 @@ class Tasks:
         with translated(f"ECS service '{self.service}'"):
             (found,) = self._ecs().describe_services(cluster=self.cluster, services=[self.service])["services"]
             target = self._target()
-        held = all((target.get("SuspendedState") or {}).get(each) for each in SUSPENDABLE)
-        wanted = int(found["desiredCount"])
-        return Look(f"{wanted} tasks", wanted == 0 and held, f"{max(1, int(target['MinCapacity']))} tasks")
+        wanted, held = int(found["desiredCount"]), _is_held(target)
+        rests = wanted == 0 and held
+        return Look(f"{wanted} tasks", rests, f"{max(1, int(target['MinCapacity']))} tasks", half=held and not rests)
 
     def rest(self) -> None:
         """None."""
@@ -59,9 +59,7 @@ class Tasks:
         _hold_autoscaler(self.region, "ecs", SCALABLE, self._resource, on=on)
 
     def _target(self) -> dict[str, Any]:
-        scaling = client("application-autoscaling", self.region)
-        found = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[self._resource])
-        return dict(found["ScalableTargets"][0])
+        return _target(self.region, "ecs", self._resource)
 
     @property
     def _resource(self) -> str:
@@ -69,6 +67,16 @@ class Tasks:
 
     def _ecs(self) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
         return client("ecs", self.region)
+
+
+def _target(region: str | None, service: str, resource: str) -> dict[str, Any]:
+    scaling = client("application-autoscaling", region)
+    found = scaling.describe_scalable_targets(ServiceNamespace=service, ResourceIds=[resource])
+    return dict(found["ScalableTargets"][0])
+
+
+def _is_held(target: dict[str, Any]) -> bool:
+    return all((target.get("SuspendedState") or {}).get(each) for each in SUSPENDABLE)
 
 
 def _hold_autoscaler(region: str | None, service: str, dimension: str, resource: str, *, on: bool) -> None:
@@ -107,10 +115,11 @@ class Function:
         """
         with translated(f"function '{self.function}'"):
             may = client("lambda", self.region).get_function_concurrency(FunctionName=self.function)
-        limit = may.get("ReservedConcurrentExecutions")
-        return Look(
-            _instances(limit), limit == 0, _instances(self.reserved) + (f", {self.warm} warm" * bool(self.warm))
-        )
+            limit = may.get("ReservedConcurrentExecutions")
+            half = limit != 0 and (self._is_cold() or self._is_held())
+        now = f"{_instances(limit)}, not as promised" if half else _instances(limit)
+        awake = _instances(self.reserved) + (f", {self.warm} warm" * bool(self.warm))
+        return Look(now, limit == 0, awake, half=half)
 
     def rest(self) -> None:
         """No instance, warm or not."""
@@ -137,10 +146,27 @@ class Function:
                 )
         self._hold(on=False)
 
+    def _is_cold(self) -> bool:
+        """Whether instances that should be kept warm are not."""
+        if not self.warm:
+            return False
+        functions = client("lambda", self.region)
+        try:
+            functions.get_provisioned_concurrency_config(FunctionName=self.function, Qualifier=self.alias)
+        except functions.exceptions.ProvisionedConcurrencyConfigNotFoundException:
+            return True
+        return False
+
+    def _is_held(self) -> bool:
+        return self.scheduled and _is_held(_target(self.region, "lambda", self._resource))
+
     def _hold(self, *, on: bool) -> None:
         if self.scheduled:
-            place = f"function:{self.function}:{self.alias}"
-            _hold_autoscaler(self.region, "lambda", WARMTH, place, on=on)
+            _hold_autoscaler(self.region, "lambda", WARMTH, self._resource, on=on)
+
+    @property
+    def _resource(self) -> str:
+        return f"function:{self.function}:{self.alias}"
 
 
 def _instances(limit: int | None) -> str:

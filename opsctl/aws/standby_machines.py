@@ -67,7 +67,8 @@ class StoreHosts:
             found = client("ec2", self.region).describe_instances(InstanceIds=list(self.ids))
         states = [each["State"]["Name"] for group in found["Reservations"] for each in group["Instances"]]
         running = [state for state in states if state not in STOPPED]
-        return Look(f"{len(running)} of {len(states)} run", not running, f"{len(states)} run")
+        half = 0 < len(running) < len(states)
+        return Look(f"{len(running)} of {len(states)} run", not running, f"{len(states)} run", half=half)
 
     def rest(self) -> None:
         """Stop them, and wait until they are."""

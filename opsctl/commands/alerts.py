@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.errors import NotDeployed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def alerts() -> None:
 
 
 @alerts.command("test")
-@click.option("-s", "--stack", required=True, help="The stack whose topics are written to.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose topics are written to.")
 @click.option("--only", type=click.Choice(["critical", "warning"]), help="One of the topics. Default: both.")
 @output_option
 def test(*, stack: str, only: str | None, form: Form) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import Finite, output_option
+from opsctl.commands.options import STACK, Finite, output_option
 from opsctl.consent import confirm
 from opsctl.credentials import callers
 from opsctl.credentials.config_file import ConfigFile
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opsctl.output import Form
     from opsctl.stack import Delivery
 
-stack_option = click.option("-s", "--stack", required=True, help="The stack whose callers they are.")
+stack_option = click.option("-s", "--stack", type=STACK, required=True, help="The stack whose callers they are.")
 
 
 @click.group("api-keys")

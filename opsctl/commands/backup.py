@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option, seconds_option
+from opsctl.commands.options import STACK, output_option, seconds_option
 from opsctl.consent import confirm
 from opsctl.output import data_console, talk_console, write_json, write_table
 from opsctl.project import find_project
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 @click.command("backup")
 @click.argument("stores", nargs=-1, metavar="[mongo|qdrant]...")
-@click.option("-s", "--stack", required=True, help="The stack whose stores are copied.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose stores are copied.")
 @click.option("--list", "only_list", is_flag=True, help="List the copies there are; make none.")
 @seconds_option("--timeout", "limit_s", FOUR_HOURS_S, "Seconds that each copy is followed; it goes on unwatched.")
 @output_option
@@ -57,7 +57,7 @@ def backup(*, stores: tuple[str, ...], stack: str, only_list: bool, limit_s: flo
 
 @click.command("restore")
 @click.argument("store", metavar="mongo|qdrant")
-@click.option("-s", "--stack", required=True, help="The stack whose store gets the copy.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose store gets the copy.")
 @click.option("--from", "stamp", default="latest", show_default=True, help="When it was made, as --list spells it.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask before replacing what is there.")
 @seconds_option("--timeout", "limit_s", FOUR_HOURS_S, "Seconds that it is followed; it goes on unwatched.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import FileToWrite
+from opsctl.commands.options import STACK, FileToWrite
 from opsctl.errors import CheckFailed, NotUsable
 from opsctl.output import data_console, write_table
 from opsctl.project import find_project
@@ -34,7 +34,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str | None) -> Dec
 
 
 @click.command("cost-report")
-@click.option("-s", "--stack", default="dev", show_default=True, help="Its file Pulumi.STACK.yaml is priced.")
+@click.option("-s", "--stack", type=STACK, default="dev", show_default=True, help="Its stack file is priced.")
 @click.option("--stack-file", type=FILE, help="A stack file of any name, in place of --stack.")
 @click.option("--preview", type=FILE, help="Price what `pulumi preview --json` or `pulumi stack export` wrote.")
 @click.option("--usage", "profile", default="expected", show_default=True, help="low, expected, high, or a YAML file.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.errors import NotDeployed
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("dashboard")
-@click.option("-s", "--stack", required=True, help="The stack that is looked at.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that is looked at.")
 @click.option("--open", "opened", is_flag=True, help="Open it in the browser as well.")
 @output_option
 def dashboard(*, stack: str, opened: bool, form: Form) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.output import data_console, talk_console, write_json, write_table
 from opsctl.project import find_project
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("destroy")
-@click.option("-s", "--stack", required=True, help="The stack that is deleted.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that is deleted.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask before deleting it.")
 @output_option
 def destroy(*, stack: str, yes: bool, form: Form) -> None:

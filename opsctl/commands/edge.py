@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.errors import CheckFailed, NotUsable
 from opsctl.output import data_console, talk_console, working, write_json, write_table
 from opsctl.project import find_project
@@ -34,7 +34,7 @@ def edge() -> None:
 
 
 def _target(command: Callable[..., Any]) -> Callable[..., Any]:
-    stack = click.option("-s", "--stack", required=True, help="The hybrid stack.")
+    stack = click.option("-s", "--stack", type=STACK, required=True, help="The hybrid stack.")
     host = click.option("--host", help="Only this one, as hybrid.edge.hosts spells it.")
     return stack(host(output_option(command)))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import Finite, output_option
+from opsctl.commands.options import STACK, Finite, output_option
 from opsctl.endpoint.names import Names
 from opsctl.endpoint.open import open_stack
 from opsctl.follow import lines
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("logs")
 @click.argument("name", required=False)
-@click.option("-s", "--stack", required=True, help="The stack that owns the endpoint.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that owns the endpoint.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--since", "minutes", type=Finite(min=0), default=60, show_default=True, help="Minutes ago.")
 @output_option

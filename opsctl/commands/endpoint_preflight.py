@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.endpoint.open import open_stack
 from opsctl.endpoint.preflight.run import preflight
 from opsctl.endpoint.rollout import STRATEGIES
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("preflight")
-@click.option("-s", "--stack", required=True, help="The stack that owns the endpoint.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that owns the endpoint.")
 @click.option(
     "--strategy", type=click.Choice(STRATEGIES), default="all-at-once", show_default=True, help="How it is updated."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.endpoint.open import open_stack
 from opsctl.endpoint.preflight.bill import price_of
 from opsctl.endpoint.resources import config_name
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @click.argument("name", required=False)
-@click.option("-s", "--stack", required=True, help="The stack that owns the endpoint.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that owns the endpoint.")
 @output_option
 def status(*, name: str | None, stack: str, form: Form) -> None:
     """Show what endpoint NAME runs, its instances, copies and alarms, and its cost so far this month.

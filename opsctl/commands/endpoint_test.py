@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.endpoint.open import open_stack
 from opsctl.endpoint.served import component_of, served
 from opsctl.endpoint.trial import PROMPT, try_prompt
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("test")
 @click.argument("name", required=False)
-@click.option("-s", "--stack", required=True, help="The stack that owns the endpoint.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that owns the endpoint.")
 @click.option("--prompt", default=PROMPT, show_default=True, help="What the model is asked.")
 @click.option("--max-tokens", type=click.IntRange(1, 1024), default=64, show_default=True, help="Longest answer.")
 @click.option("--runs", type=click.IntRange(1, 20), default=3, show_default=True, help="How often, one by one.")

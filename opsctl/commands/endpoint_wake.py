@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import Finite, output_option
+from opsctl.commands.options import STACK, Finite, output_option
 from opsctl.endpoint.copies import wake as wake_copy
 from opsctl.endpoint.execute import Pace
 from opsctl.endpoint.open import open_stack
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("wake")
 @click.argument("name", required=False)
-@click.option("-s", "--stack", required=True, help="The stack that owns the endpoint.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that owns the endpoint.")
 @click.option("--wait/--no-wait", default=True, help="Wait until it answers (the default).")
 @click.option("--timeout", "limit_s", type=Finite(1), default=1800, show_default=True, help="Seconds.")
 @output_option

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from opsctl import settings as environment
+from opsctl.commands.options import STACK
 from opsctl.project import find_project
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, metavar="[COMMAND]...")
-@click.option("-s", "--stack", required=True, help="The stack whose service it is.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose service it is.")
 @click.option("--edge", help="Which of the stack's edges, as `hybrid.edge.hosts` spells it.")
 def exec_(*, command: tuple[str, ...], stack: str, edge: str | None) -> int:
     """Run COMMAND, a shell unless given, where the service runs: in its container, or on its edge's host.

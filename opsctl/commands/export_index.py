@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import Finite, http_url, output_option
+from opsctl.commands.options import STACK, Finite, http_url, output_option
 from opsctl.errors import NotDeployed
 from opsctl.output import data_console, talk_console, write_json, write_table
 from opsctl.project import find_project
@@ -22,7 +22,7 @@ INDEXES = ("sq8", "flat", "ivf-sq8", "hnsw")
 
 
 @click.command("export-index")
-@click.option("-s", "--stack", required=True, help="The hybrid stack into whose bucket it goes.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The hybrid stack into whose bucket it goes.")
 @click.option("--index", type=click.Choice(INDEXES), help="Kind of the index. Default: hybrid.index.type.")
 @click.option(
     "--min-recall",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.image.build import Wanted
 from opsctl.image.build import build as run_build
 from opsctl.image.pins import ADAPTER, BASE
@@ -36,7 +36,7 @@ def image() -> None:
 
 
 @image.command("build")
-@click.option("-s", "--stack", help="Bake the reranker that this stack's file names.")
+@click.option("-s", "--stack", type=STACK, help="Bake the reranker that this stack's file names.")
 @click.option("-t", "--tag", default=TAG, show_default=True, help="Name of the image.")
 @click.option("--platform", type=click.Choice(["linux/amd64", "linux/arm64"]), help="Default: this machine's.")
 @click.option("--base", default=BASE, show_default=True, help="Base image; its digest is looked up.")
@@ -99,7 +99,7 @@ def build(*, stack: str | None, form: Form, no_sbom: bool, **asked: Any) -> None
 
 @image.command("push")
 @click.argument("source", metavar="IMAGE", default=TAG)
-@click.option("-s", "--stack", required=True, help="The stack whose registry and config are written.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose registry and config are written.")
 @output_option
 def push(*, source: str, stack: str, form: Form) -> None:
     """Push the local IMAGE to the stack's registry and write its digest into the stack config.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option, seconds_option
+from opsctl.commands.options import STACK, output_option, seconds_option
 from opsctl.output import data_console, talk_console, write_json
 from opsctl.project import find_project
 
@@ -19,7 +19,7 @@ WHOLE_DAY_S = 24 * 3600.0
 
 @click.command("ingest")
 @click.argument("more", nargs=-1, metavar="[-- OPTIONS]")
-@click.option("-s", "--stack", required=True, help="The stack whose Qdrant is brought up to date.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose Qdrant is brought up to date.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that embed.")
 @click.option("--empty-ok", is_flag=True, help="An empty source is meant: what is indexed goes.")
 @click.option("--wait/--no-wait", default=True, help="Follow it to its end (the default), or only start it.")

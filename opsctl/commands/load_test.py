@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import FileToWrite, Finite, http_url, output_option
+from opsctl.commands.options import STACK, FileToWrite, Finite, http_url, output_option
 
 if TYPE_CHECKING:
     from opsctl.load.open import Opened
@@ -23,7 +23,7 @@ DEFAULT_P95_S = 10.0  # the guide's
 
 
 @click.command("load-test")
-@click.option("-s", "--stack", help="The stack whose service is loaded.")
+@click.option("-s", "--stack", type=STACK, help="The stack whose service is loaded.")
 @click.option("--url", callback=http_url, help="Its address, in place of --stack.")
 @click.option("--allow-host", help="The host of --url once more, where that is not this machine.")
 @click.option("-y", "--yes", is_flag=True, help="Load a production stack.")

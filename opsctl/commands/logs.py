@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import Finite, output_option
+from opsctl.commands.options import STACK, Finite, output_option
 from opsctl.follow import lines
 from opsctl.output import talk_console
 from opsctl.project import find_project
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("logs")
-@click.option("-s", "--stack", required=True, help="The stack whose service is listened to.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose service is listened to.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--since", "minutes", type=Finite(min=0), default=15, show_default=True, help="Minutes ago.")
 @click.option("--stage", help="Only lines of this stage of the pipeline, e.g. generation: failed, or done without.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.output import data_console, talk_console, working, write_json, write_table
 from opsctl.project import find_project
 
@@ -31,7 +31,7 @@ def model() -> None:
 
 @model.command("upload")
 @click.argument("name", metavar="MODEL")
-@click.option("-s", "--stack", required=True, help="The stack into whose bucket it is copied.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack into whose bucket it is copied.")
 @click.option(
     "--from",
     "folder",

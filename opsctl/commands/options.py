@@ -58,6 +58,21 @@ class FileToWrite(click.Path):
         return file
 
 
+class StackName(click.ParamType[str]):
+    """A stack's name: an empty one, from a variable that is not set, would mean the stack that is selected."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, refused where it is empty."""
+        if not value.strip():
+            self.fail("it is empty: name a stack, see `pulumi stack ls`.", param, ctx)
+        return value
+
+
+STACK = StackName()
+
+
 def output_option(command: AnyCommand) -> AnyCommand:
     """`--output table|json`, as `form`."""
     option = click.option(
@@ -111,7 +126,7 @@ def deployment_options(command: AnyCommand) -> AnyCommand:
     """What `deploy` and `rollback` have in common."""
     for option in reversed(
         (
-            click.option("-s", "--stack", required=True, help="The stack that is changed."),
+            click.option("-s", "--stack", type=STACK, required=True, help="The stack that is changed."),
             click.option("-y", "--yes", is_flag=True, help="Don't ask before changing it."),
             click.option("--smoke-test/--no-smoke-test", default=True, help="Test it in the end (the default)."),
             url_option,
@@ -136,7 +151,7 @@ def endpoint_run_options(command: AnyCommand) -> AnyCommand:
     """What all commands that change a model endpoint have in common."""
     for option in reversed(
         (
-            click.option("-s", "--stack", required=True, help="The stack that owns the endpoint."),
+            click.option("-s", "--stack", type=STACK, required=True, help="The stack that owns the endpoint."),
             click.option("-y", "--yes", is_flag=True, help="Don't ask before changing it."),
             click.option(
                 "--timeout",

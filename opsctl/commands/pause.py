@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option, seconds_option
+from opsctl.commands.options import STACK, output_option, seconds_option
 from opsctl.consent import confirm
 from opsctl.output import data_console, talk_console, write_json, write_table
 from opsctl.project import find_project
@@ -26,7 +26,7 @@ ALWAYS = "requests, tokens, stored bytes, keys, secrets, alarms and a WAF are bi
 
 
 @click.command("pause")
-@click.option("-s", "--stack", required=True, help="The stack that is brought to rest.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that is brought to rest.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask before.")
 @click.option("--endpoint/--no-endpoint", default=True, help="Also the model endpoint (the default).")
 @seconds_option("--timeout", "limit_s", 3600, "Seconds that the model endpoint's part may take.")
@@ -46,7 +46,7 @@ def pause(*, stack: str, yes: bool, endpoint: bool, limit_s: float, form: Form) 
 
 
 @click.command("resume")
-@click.option("-s", "--stack", required=True, help="The stack that is woken.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that is woken.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask before.")
 @click.option("--endpoint/--no-endpoint", default=True, help="Also the model endpoint (the default).")
 @seconds_option("--timeout", "limit_s", 3600, "Seconds that each of endpoint and rollout may take.")
@@ -72,7 +72,7 @@ def _run(way: Way, stack: str, form: Form, *, yes: bool, endpoint: bool, limit_s
     standby = open_standby(find_project(), stack, settings.environ, talk, endpoint=endpoint, limit_s=limit_s)
     done = change(standby.parts, way, talk, _consent(way, stack, talk, yes=yes), standby.prove)
     if not done.changed:
-        talk.print("nothing to do: it is so already")
+        talk.print("nothing to do: it is so already" + (", and it runs" if way == "resume" else ""))
     _hand_over(way, stack, done, standby.bills(), form, settings)
     if way == "resume" and done.changed:
         talk.print(f"next: `opsctl smoke-test --stack {stack}`")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.output import data_console, talk_console, working, write_json
 from opsctl.preflight.check import document, refuse_failed, show
 from opsctl.project import find_project
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("preflight")
-@click.option("-s", "--stack", required=True, help="The stack that is to be deployed.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that is to be deployed.")
 @output_option
 def preflight(*, stack: str, form: Form) -> None:
     """Check credentials, quotas, image, secrets, name, model endpoint, cost and policy of a stack.

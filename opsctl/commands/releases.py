@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.output import data_console, talk_console, working, write_json
 from opsctl.project import find_project
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("releases")
-@click.option("-s", "--stack", required=True, help="The stack whose releases are listed.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack whose releases are listed.")
 @click.option("--most", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--cost/--no-cost", default=True, help="Also what each costs a month, from its config (the default).")
 @output_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.credentials import vendors
 from opsctl.credentials.config_file import ConfigFile
 from opsctl.errors import NotDeployed
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from opsctl.output import Form
 
-stack_option = click.option("-s", "--stack", required=True, help="The stack whose secrets they are.")
+stack_option = click.option("-s", "--stack", type=STACK, required=True, help="The stack whose secrets they are.")
 
 
 @click.group("secrets")

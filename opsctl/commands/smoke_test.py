@@ -11,6 +11,7 @@ import click
 
 from opsctl import settings as environment
 from opsctl.commands.options import (
+    STACK,
     FileToWrite,
     golden_option,
     output_option,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @click.command("smoke-test")
-@click.option("-s", "--stack", default=LOCAL_STACK, show_default=True, help="The stack whose service is tested.")
+@click.option("-s", "--stack", type=STACK, default=LOCAL_STACK, show_default=True, help="The stack to test.")
 @url_option
 @golden_option
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsctl import settings as environment
-from opsctl.commands.options import output_option
+from opsctl.commands.options import STACK, output_option
 from opsctl.output import data_console, talk_console, working, write_json
 from opsctl.project import find_project
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@click.option("-s", "--stack", required=True, help="The stack that is looked at.")
+@click.option("-s", "--stack", type=STACK, required=True, help="The stack that is looked at.")
 @output_option
 def status(*, stack: str, form: Form) -> None:
     """Say what runs, what it depends on, what rings, what it costs now, and what was done last.

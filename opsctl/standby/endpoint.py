@@ -53,7 +53,7 @@ class ModelEndpoint:
         now = f"{status}, {endpoint_instances(self.target.region, self._called)} instances"
         if asked.scaling.min == 0:
             return Look(f"{now}; it sleeps by itself while nobody asks", rests=True, awake="as it is")
-        return Look(now, rests=False, awake=whole)
+        return Look(now, rests=False, awake=whole, half=self._marked())
 
     def rest(self) -> None:
         """Delete it: a fixed fleet has no smaller size. Its weights and its config stay."""

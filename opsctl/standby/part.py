@@ -14,11 +14,13 @@ class Look:
         now: in words, e.g. `2 tasks`.
         rests: whether it is at rest already.
         awake: what it is once it is brought back.
+        half: whether a pause or a resume began with it and did not end.
     """
 
     now: str
     rests: bool
     awake: str
+    half: bool = False
 
 
 class Part(Protocol):

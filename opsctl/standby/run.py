@@ -46,7 +46,7 @@ def change(
         way: pause goes from the first to the last, resume from the last to the first.
         talk: hears each step.
         consent: is given what would be changed, and raises to refuse it.
-        prove: called once the parts are awake, before the first one tells of them again.
+        prove: called once the parts are awake, before the first one tells of them again, which it does in any case.
 
     Raises:
         CloudRefused, TimedOut, and what `consent` and `prove` raise
@@ -54,17 +54,16 @@ def change(
     ordered = list(parts) if way == "pause" else list(reversed(parts))
     with working(talk, "looking at what runs ..."):
         looks = [(part, look) for part in ordered if (look := part.look()) is not None]
-    todo = [(part, look) for part, look in looks if look.rests is (way == "resume")]
+    todo = [(part, look) for part, look in looks if look.half or look.rests is (way == "resume")]
     done = Done([(part.name, look.now, _after(look, way)) for part, look in looks])
-    if not todo:
-        return done
-    consent([(part.name, look.now, _after(look, way)) for part, look in todo])
-    teller = parts[0]
-    for part, look in (each for each in todo if each[0] is not teller or way == "pause"):
-        _change(part, look, way, talk, done)
+    if todo:
+        consent([(part.name, look.now, _after(look, way)) for part, look in todo])
+    teller = parts[0] if parts else None
     try:
-        if way == "resume":
-            prove()
+        for part, look in (each for each in todo if each[0] is not teller or way == "pause"):
+            _change(part, look, way, talk, done)
+        if way == "resume" and looks:
+            prove()  # also where all is awake: an earlier resume may have ended before its proof
     finally:
         for part, look in (each for each in todo if each[0] is teller and way == "resume"):
             _change(part, look, way, talk, done)
@@ -79,5 +78,5 @@ def _change(part: Part, look: Look, way: Way, talk: Console, done: Done) -> None
 
 def _after(look: Look, way: Way) -> str:
     if way == "resume":
-        return look.awake if look.rests else look.now
+        return look.awake if look.rests or look.half else look.now
     return look.now if look.rests else "at rest"

@@ -205,11 +205,6 @@ def test_a_wrong_config_is_refused(stack: Stack) -> None:
     outcomes.is_refused_for_a_wrong_config(stack, lambda: running_task(stack))
 
 
-def test_a_throttled_account(stack: Stack) -> None:
-    outcomes.is_throttled(stack, "ecs", "DescribeServices", lambda: running_task(stack))
-    outcomes.is_throttled_in_its_update(stack, lambda: running_task(stack))
-
-
 def test_an_image_that_has_no_good_answer_is_taken_back(stack: Stack, runtime: ContainerRuntime) -> None:
     def runs() -> str:
         task = client("ecs").describe_task_definition(taskDefinition=running_task(stack))["taskDefinition"]

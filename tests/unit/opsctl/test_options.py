@@ -19,15 +19,32 @@ if TYPE_CHECKING:
 REPORTS = [("smoke-test", "--junit"), ("load-test", "--html"), ("cost-report", "--out")]
 
 
-def numbers(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Option]]:
+Place = tuple[tuple[str, ...], click.Option]
+"""The words of a command, and one of its options."""
+
+
+def options(command: click.Command, path: tuple[str, ...]) -> Iterator[Place]:
     for name, below in command.commands.items() if isinstance(command, click.Group) else ():
-        yield from numbers(below, (*path, name))
-    for option in command.params:
-        if isinstance(option, click.Option) and isinstance(option.type, click.types.FloatParamType):
-            yield path, option
+        yield from options(below, (*path, name))
+    yield from ((path, option) for option in command.params if isinstance(option, click.Option))
 
 
-NUMBERS = [each for name in COMMANDS for each in numbers(load(name), (name,))]
+OPTIONS = [each for name in COMMANDS for each in options(load(name), (name,))]
+NUMBERS = [each for each in OPTIONS if isinstance(each[1].type, click.types.FloatParamType)]
+STACKS = [path for path, option in OPTIONS if "--stack" in option.opts]
+
+
+@pytest.mark.parametrize("path", STACKS, ids=" ".join)
+def test_an_empty_name_is_no_stack(path: tuple[str, ...], opsctl: Run) -> None:
+    for name in ("", " "):
+        ended = opsctl(*path, "--stack", name)
+        assert (ended.code, ended.out) == (2, "")
+        assert "'--stack': it is empty: name a stack" in ended.err
+        assert len(ended.err.splitlines()) == 1
+
+
+def test_every_command_of_a_stack_was_asked() -> None:
+    assert len(STACKS) > 30
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

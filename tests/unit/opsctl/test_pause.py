@@ -18,7 +18,7 @@ from opsctl.standby.bills import bills, in_all
 from opsctl.standby.held import Held
 from opsctl.standby.part import Look
 from opsctl.standby.parts import PARTS
-from opsctl.standby.run import change
+from opsctl.standby.run import Way, change
 from tests.infra.cloud_cases import program
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class Played:
     rests: bool = False
     there: bool = True
     fails: bool = False
+    half: bool = False
 
     def look(self) -> Look | None:
-        return Look("0" if self.rests else "2", self.rests, "2") if self.there else None
+        return Look("0" if self.rests else "2", self.rests, "2", half=self.half) if self.there else None
 
     def rest(self) -> None:
         self._set(rests=True)
@@ -51,7 +52,7 @@ class Played:
         if self.fails:
             raise CloudRefused(f"{self.name} refused", next_step="allow it")
         self.log.append(f"{self.name} {'rests' if rests else 'wakes'}")
-        self.rests = rests
+        self.rests, self.half = rests, False
 
 
 @dataclass
@@ -101,6 +102,40 @@ def test_alarms_are_loud_again_where_the_stack_does_not_come_up() -> None:
     with pytest.raises(RolledBack):
         change(parts, "resume", QUIET, scene.asked.append, fails)
     assert scene.log[-1] == "alarms wakes"
+
+
+def test_alarms_are_loud_again_where_a_part_does_not_wake() -> None:
+    scene = Scene()
+    parts = scene.parts()
+    change(parts, "pause", QUIET, scene.asked.append)
+    parts[3].fails = True
+    with pytest.raises(CloudRefused):
+        change(parts, "resume", QUIET, scene.asked.append)
+    assert scene.log[-1] == "alarms wakes"
+
+
+def test_a_resume_that_is_typed_again_is_proved_again() -> None:
+    scene = Scene()
+
+    def fails() -> None:
+        raise RolledBack("it doesn't run", next_step="look")
+
+    for _ in range(2):
+        with pytest.raises(RolledBack):
+            change(scene.parts(), "resume", QUIET, scene.asked.append, fails)
+    assert (scene.log, scene.asked) == ([], []), "all of them were awake"
+
+
+@pytest.mark.parametrize("way", ["pause", "resume"])
+def test_a_part_that_is_neither_is_brought_to_where_it_should_be(way: Way) -> None:
+    scene = Scene()
+    parts = scene.parts()
+    for part in parts:
+        part.rests = way == "pause"
+    parts[1].half, parts[1].rests = True, False
+    done = change(parts, way, QUIET, scene.asked.append)
+    assert done.changed == ["tasks"]
+    assert scene.asked == [[("tasks", "2", "at rest" if way == "pause" else "2")]]
 
 
 def test_no_consent_changes_nothing() -> None:
@@ -209,7 +244,7 @@ class TestCommand:
         assert back.document["changed"] == ["endpoint", "nodes", "tasks", "alarms"]
         assert (back.document["usdPerHour"], "opsctl smoke-test" in back.err) == ("0.1", True)
         again = opsctl("resume", "--stack", "dev", "--yes")
-        assert "nothing to do" in again.err
+        assert "nothing to do: it is so already, and it runs" in again.err
 
     def test_a_stack_without_a_cloud_bills_nothing(self, opsctl: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("opsctl.standby.open.read_delivery", lambda *_: Delivery(topology="hybrid"))

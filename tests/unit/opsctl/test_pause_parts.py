@@ -103,10 +103,35 @@ class TestAtAws:
         assert look is not None
         assert not look.rests
 
+    def test_tasks_whose_autoscaler_is_still_held_are_half_awake(self, stubbed: dict[str, Stubber]) -> None:
+        stubbed["ecs"].add_response("describe_services", {"services": [{"desiredCount": 2}]})
+        held = {"ScalableTargets": [{**TARGET, "SuspendedState": HELD_SCALING}]}
+        stubbed["application-autoscaling"].add_response("describe_scalable_targets", held)
+        assert at_aws.Tasks(REGION, "c", "s").look() == Look("2 tasks", rests=False, awake="2 tasks", half=True)
+
+    def test_a_function_that_is_not_warm_again_or_still_held_is_half_awake(self, stubbed: dict[str, Stubber]) -> None:
+        function = at_aws.Function(REGION, "f", "live", reserved=None, warm=3, scheduled=True)
+        stub, scaler = stubbed["lambda"], stubbed["application-autoscaling"]
+        half = Look("no limit, not as promised", rests=False, awake="no limit, 3 warm", half=True)
+        stub.add_response("get_function_concurrency", {})
+        stub.add_client_error("get_provisioned_concurrency_config", "ProvisionedConcurrencyConfigNotFoundException")
+        assert function.look() == half
+        for suspended, look in (
+            (HELD_SCALING, half),
+            (LOOSE_SCALING, Look("no limit", rests=False, awake="no limit, 3 warm")),
+        ):
+            stub.add_response("get_function_concurrency", {})
+            stub.add_response("get_provisioned_concurrency_config", {})
+            targets = {"ScalableTargets": [{**TARGET, "SuspendedState": suspended}]}
+            asked = {"ServiceNamespace": "lambda", "ResourceIds": ["function:f:live"]}
+            scaler.add_response("describe_scalable_targets", targets, asked)
+            assert function.look() == look
+
     def test_a_function_loses_its_warm_instances_and_every_other(self, stubbed: dict[str, Stubber]) -> None:
         function = at_aws.Function(REGION, "f", "live", reserved=None, warm=3)
         stub = stubbed["lambda"]
         stub.add_response("get_function_concurrency", {})
+        stub.add_response("get_provisioned_concurrency_config", {})
         assert function.look() == Look("no limit", rests=False, awake="no limit, 3 warm")
         stub.add_response("delete_provisioned_concurrency_config", {}, {"FunctionName": "f", "Qualifier": "live"})
         stub.add_response(
