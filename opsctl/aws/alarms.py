@@ -18,6 +18,6 @@ def ringing(region: str, prefix: str) -> tuple[str, ...]:
             each
             for page in pages.paginate(**asked)
             for key in ("MetricAlarms", "CompositeAlarms")
-            for each in page[key]
+            for each in page.get(key, ())
         ]
         return tuple(sorted(each["AlarmName"] for each in found))
