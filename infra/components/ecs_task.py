@@ -57,10 +57,8 @@ def task_size(cfg: StackConfig) -> FargateSize:
 def egress_ports(cfg: StackConfig) -> dict[int, str]:
     """Ports that the service opens to the internet, each with what for."""
     ports = {443: "HTTPS: AWS, vendors"}
-    if cfg.retrieval.qdrant == "cloud":
-        port = (
-            urlsplit(cfg.retrieval.url or "").port or QDRANT_PORT
-        )  # where a URL names none, its clients take this one
+    if cfg.retrieval.qdrant == "cloud" and cfg.retrieval.url:
+        port = urlsplit(cfg.retrieval.url).port or QDRANT_PORT  # where a URL names none, its clients take this one
         ports.setdefault(port, "Qdrant Cloud")
     if cfg.documents.mongo == "atlas":
         ports[27017] = "MongoDB Atlas"
