@@ -206,6 +206,12 @@ class TestAtAws:
         stub.add_response("describe_instances", in_state("running"))
         hosts.wake()
 
+    def test_hosts_of_which_only_some_run_are_half_awake(self, stubbed: dict[str, Stubber]) -> None:
+        states = [{"InstanceId": name, "State": {"Name": name}} for name in ("running", "stopped")]
+        stubbed["ec2"].add_response("describe_instances", {"Reservations": [{"Instances": states}]})
+        look = machines.StoreHosts(REGION, ("running", "stopped")).look()
+        assert look == Look("1 of 2 run", rests=False, awake="2 run", half=True)
+
     def test_a_refusal_is_told_with_what_was_tried(self, stubbed: dict[str, Stubber]) -> None:
         stubbed["ec2"].add_client_error("stop_instances", "UnauthorizedOperation", "no")
         with pytest.raises(CloudRefused, match="AWS refused to stop the stores' instances: UnauthorizedOperation"):
@@ -285,8 +291,10 @@ class TestModelEndpoint:
             yield SimpleNamespace(delete=lambda: Report("dev", "twin", error=refused))
 
         monkeypatch.setattr(endpoint, "opened", opened)
+        part = self.part(1)
         with pytest.raises(CloudRefused, match="no quota"):
-            self.part(1).rest()
+            part.rest()
+        assert part.look() == Look("InService, 1 instances", rests=False, awake="1 x ml.g5.xlarge", half=True)
 
 
 def test_pods_of_a_cluster_are_scaled_by_its_api(kube_api: PlayedService) -> None:
