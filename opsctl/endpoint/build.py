@@ -10,6 +10,7 @@ from opsctl.errors import NotDeployed, NotUsable
 
 if TYPE_CHECKING:
     from infra.config import StackConfig
+    from infra.config.values import BoundsFromZero
     from opsctl.endpoint.spec import Shape, Source
     from opsctl.stack import Delivery, Endpoint
 
@@ -49,7 +50,7 @@ def endpoint_spec(cfg: StackConfig, delivery: Delivery, image: str, source: Sour
         image=image,
         source=weights,
         instance_type=asked.instance_type,
-        shape=_shape(asked.scaling.min, asked.scaling.max),
+        shape=shape(asked.scaling),
         role_arn=given.role_arn,
         quantization=asked.quantization,
         context_tokens=asked.context_tokens,
@@ -66,12 +67,13 @@ def ownership(stack: str, endpoint: str, delivery: Delivery) -> dict[str, str]:
     return {**(delivery.cost_tags or {}), STACK_TAG: stack, ENDPOINT_TAG: endpoint}
 
 
+def shape(bounds: BoundsFromZero) -> Shape:
+    """What is scaled between `generation.scaling`: copies where it may be none, else instances."""
+    return ScaleToZero(bounds.max) if bounds.min == 0 else Classic(bounds.min, bounds.max)
+
+
 def _source(model: str) -> Source:
     return BucketModel(model, f"{model.rstrip('/')}/") if model.startswith("s3://") else HubModel(model)
-
-
-def _shape(fewest: int, most: int) -> Shape:
-    return ScaleToZero(most) if fewest == 0 else Classic(fewest, most)
 
 
 def _vpc(given: Endpoint) -> Vpc | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from opsctl.credentials.vendors import Kept
-    from opsctl.endpoint.preflight.facts import Caller
+    from opsctl.endpoint.preflight.facts import Caller, Quota, Running
     from opsctl.errors import OpsctlError
     from opsctl.preflight.needs import Need
 
@@ -46,6 +46,14 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointRoom:
+    """Instances for endpoints of the stack's type: allowed (None: the region has no such type), and running."""
+
+    quota: Quota | OpsctlError | None
+    running: Running | OpsctlError
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that the checks look at.
 
@@ -56,6 +64,7 @@ class Facts:
         architectures: of the image; None where the config names none, empty where the registry hasn't got it.
         secrets: None before the stack has a place for them.
         endpoint: state of the model endpoint; "" where there is none, None where the stack needs none.
+        room: for the endpoint's instances; None where the stack needs none.
         violations: of the policy pack.
     """
 
@@ -68,5 +77,6 @@ class Facts:
     secrets: tuple[Kept, ...] | OpsctlError | None
     name: Name | OpsctlError | None
     endpoint: str | OpsctlError | None
+    room: EndpointRoom | None
     estimate: Estimate | OpsctlError
     violations: tuple[str, ...]

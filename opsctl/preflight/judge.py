@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opsctl.doctor.checks import PULUMI
+from opsctl.endpoint.build import shape
+from opsctl.endpoint.preflight.capacity import Fleet, capacity, no_such_type
 from opsctl.errors import OpsctlError
 from opsctl.preflight.check import Check, unknown
 from opsctl.sheet import Usd
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.config import StackConfig
-    from opsctl.preflight.facts import Facts, Share
+    from opsctl.preflight.facts import EndpointRoom, Facts, Share
     from opsctl.preflight.needs import Need
 
 SHOWN = 3
@@ -30,6 +32,8 @@ def _checks(cfg: StackConfig, facts: Facts) -> Iterator[Check]:
         yield credentials(facts)
         for need in facts.needs:
             yield quota(cfg, need, facts.shares[need.name])
+        if facts.room is not None:
+            yield room(cfg, facts.room)
     if facts.architectures is not None:
         yield image(cfg, facts.architectures)
     if facts.secrets is not None:
@@ -80,6 +84,15 @@ def quota(cfg: StackConfig, need: Need, share: Share | OpsctlError) -> Check:
         f"--desired-value {others + need.amount} --region {cfg.region}`"
     )
     return Check(need.name, "failed", found, raise_it)
+
+
+def room(cfg: StackConfig, found: EndpointRoom) -> Check:
+    """The model endpoint at its largest fits; what an update of it needs is `deploy-endpoint`'s to ask."""
+    asking = cfg.generation
+    if found.quota is None:
+        return no_such_type("endpoint instances", str(cfg.region), asking.instance_type)
+    fleet = Fleet(str(cfg.region), asking.instance_type, shape(asking.scaling), strategy=None)
+    return capacity("endpoint instances", fleet, found.quota, found.running)
 
 
 def image(cfg: StackConfig, architectures: tuple[str, ...] | OpsctlError) -> Check:

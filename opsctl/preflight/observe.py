@@ -14,7 +14,7 @@ from opsctl.cost.pricing import DEFAULT_REGION
 from opsctl.credentials.vendors import listed
 from opsctl.errors import NotDeployed, OpsctlError, StackNotFound
 from opsctl.preflight.check import asked
-from opsctl.preflight.facts import Estimate, Facts, Name
+from opsctl.preflight.facts import EndpointRoom, Estimate, Facts, Name
 from opsctl.preflight.needs import needs
 from opsctl.project import find_pulumi
 from opsctl.pulumi_cli import version
@@ -60,6 +60,7 @@ class Observer:
             endpoint=asked(lambda: limits.endpoint_state(str(region), cfg.generation.endpoint))
             if cfg.has_workload and cfg.generation.provider == "sagemaker" and region
             else None,
+            room=self._room(region) if cfg.generation.provider == "sagemaker" and region else None,
             estimate=asked(lambda: self._estimate(program)),
             violations=_violations(program),
         )
@@ -89,6 +90,15 @@ class Observer:
 
         assert self.cfg.domain is not None  # noqa: S101 - the caller asked
         return public_name(str(self.cfg.region), self.cfg.domain.name, self.cfg.domain.zone)
+
+    def _room(self, region: str) -> EndpointRoom:
+        from opsctl.aws import account  # noqa: PLC0415
+
+        asking = self.cfg.generation
+        return EndpointRoom(
+            quota=asked(lambda: account.endpoint_quota(region, asking.instance_type)),
+            running=asked(lambda: account.running_instances(region, asking.instance_type, asking.endpoint)),
+        )
 
     def _estimate(self, program: Program) -> Estimate:
         found = estimate(self.cfg, program)

@@ -110,10 +110,10 @@ class Stack:
             done = self._once(*words)
         if check and done.returncode:
             text = done.stdout + done.stderr
-            lines = [line for line in text.splitlines() if line.strip() and QUIET not in line]
-            errors = [line for line in lines[:-60] if "error" in line]
-            shown = "\n".join([*errors, *lines[-60:]])
-            raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}:\n{shown}")
+            lines = [line.strip() for line in text.splitlines() if line.strip() and QUIET not in line]
+            errors = list(dict.fromkeys(line for line in lines if "error:" in line))
+            shown = "\n".join([*errors, "in the end:", *lines[-60:]])
+            raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}: {shown}")
         return done
 
     def _once(self, *words: str) -> subprocess.CompletedProcess[str]:

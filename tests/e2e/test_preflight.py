@@ -62,6 +62,8 @@ def test_every_check_is_answered_and_nothing_is_changed(image: str) -> None:
     assert (found["elastic IPs"].status, found["VPCs"].status) == ("ok", "ok")
     assert found["Fargate vCPU"].status == "failed"  # a new account may run six
     assert "--service-code fargate --quota-code L-3032A538 --desired-value 16" in str(found["Fargate vCPU"].fix)
+    assert found["endpoint instances"].status == "failed"  # and no GPU
+    assert "--service-code sagemaker --quota-code L-" in str(found["endpoint instances"].fix)
     assert (found["name"].status, "no public zone" in found["name"].evidence) == ("failed", True)
     assert (found["model endpoint"].status, found["policy"].status) == ("failed", "ok")
     assert "cost" in found

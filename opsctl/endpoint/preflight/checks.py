@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from opsctl.endpoint.chat_template import TEMPLATE_FLAG
 from opsctl.endpoint.fit import fit
 from opsctl.endpoint.preflight.bill import bill
-from opsctl.endpoint.rollout import batch
-from opsctl.endpoint.spec import Classic, HubModel
+from opsctl.endpoint.preflight.capacity import Fleet, capacity, no_such_type
+from opsctl.endpoint.spec import HubModel
 from opsctl.errors import CloudRefused, NoSuchModel, OpsctlError, TimedOut, ToolMissing
 from opsctl.preflight.check import Check, unknown
 
@@ -46,48 +46,14 @@ def region(spec: EndpointSpec, facts: Facts) -> Check:
     if isinstance(facts.quota, OpsctlError):
         return unknown("region", facts.quota)
     if facts.quota is None:
-        return Check(
-            "region",
-            "failed",
-            f"{spec.region} has no {spec.instance_type} for endpoints",
-            "`pulumi config set --path generation.instanceType <type>`, or another aws:region",
-        )
+        return no_such_type("region", spec.region, spec.instance_type)
     return Check("region", "ok", f"{spec.region} has {spec.instance_type}")
 
 
 def quota(spec: EndpointSpec, facts: Facts, strategy: Strategy) -> Check:
-    """The account may run as many instances as the endpoint needs at its peak, beside what else runs."""
-    if isinstance(facts.quota, OpsctlError):
-        return unknown("quota", facts.quota)
-    if isinstance(facts.running, OpsctlError):
-        return unknown("quota", facts.running)
-    if facts.quota is None:
-        return Check("quota", "unknown", "there is none for a type that the region hasn't got")
-    others = facts.running.all - facts.running.own
-    peak, why = peak_instances(spec, facts.running.own, strategy)
-    needed, allowed = others + peak, int(facts.quota.value)
-    found = f"{allowed} {spec.instance_type} allowed, {facts.running.all} running; {peak} needed {why}"
-    if needed <= allowed:
-        return Check("quota", "ok", found)
-    fix = (
-        "`aws service-quotas request-service-quota-increase --service-code sagemaker "
-        f"--quota-code {facts.quota.code} --desired-value {needed} --region {spec.region}`"
-    )
-    rolling, _ = peak_instances(spec, facts.running.own, "rolling")
-    if rolling < peak and others + rolling <= allowed:
-        fix += ", or --strategy rolling"
-    return Check("quota", "failed", found, fix)
-
-
-def peak_instances(spec: EndpointSpec, own: int, strategy: Strategy) -> tuple[int, str]:
-    """The most instances that this endpoint has at one time, and when that is."""
-    if isinstance(spec.shape, Classic):
-        fleet = max(own, spec.shape.min_instances)
-        update = fleet + (batch(fleet) if strategy == "rolling" else fleet)
-        how = "during a rolling update" if strategy == "rolling" else "while both fleets of an update run"
-        return max((spec.shape.max_instances, "at its largest"), (update, how))
-    update = max(own, 1) + batch(max(own, 1))
-    return max((spec.shape.max_copies, "at its largest"), (update, "during an update"))
+    """The account may run as many instances as the endpoint needs at its peak."""
+    fleet = Fleet(spec.region, spec.instance_type, spec.shape, strategy)
+    return capacity("quota", fleet, facts.quota, facts.running)
 
 
 def gpu(spec: EndpointSpec, facts: Facts) -> Check:

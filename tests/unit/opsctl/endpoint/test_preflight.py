@@ -13,7 +13,8 @@ from opsctl.endpoint.architecture import architecture
 from opsctl.endpoint.chat_template import template_environment
 from opsctl.endpoint.model_card import ModelCard, read_model_card
 from opsctl.endpoint.preflight.bill import bill
-from opsctl.endpoint.preflight.checks import judge, peak_instances
+from opsctl.endpoint.preflight.capacity import peak_instances
+from opsctl.endpoint.preflight.checks import judge
 from opsctl.endpoint.preflight.facts import Caller, Facts, Quota, Role, Running
 from opsctl.endpoint.spec import BucketModel, Classic, EndpointSpec, ScaleToZero
 from opsctl.errors import CheckFailed, CloudRefused, NoSuchModel, NotUsable
@@ -134,10 +135,12 @@ def test_a_failed_check_stops_the_run_and_an_unknown_one_does_not() -> None:
         (Classic(1, 8), 1, "rolling", 8),
         (ScaleToZero(1), 0, "all-at-once", 2),
         (ScaleToZero(4), 2, "all-at-once", 4),
+        (Classic(2, 3), 3, None, 3),
+        (ScaleToZero(1), 1, None, 1),
     ],
 )
 def test_an_update_needs_its_second_fleet(shape: Any, own: int, strategy: Any, peak: int) -> None:
-    assert peak_instances(replace(CLASSIC, shape=shape), own, strategy)[0] == peak
+    assert peak_instances(shape, own, strategy)[0] == peak
 
 
 def test_a_rolling_update_is_offered_where_the_quota_allows_no_second_fleet() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from opsctl.credentials.vendors import Kept
-from opsctl.endpoint.preflight.facts import Caller
+from opsctl.endpoint.preflight.facts import Caller, Quota, Running
 from opsctl.errors import CheckFailed, CloudRefused
 from opsctl.preflight.check import Check, refuse_failed
-from opsctl.preflight.facts import Estimate, Facts, Name, Share
+from opsctl.preflight.facts import EndpointRoom, Estimate, Facts, Name, Share
 from opsctl.preflight.judge import judge
 from opsctl.preflight.needs import Need
 from tests.infra.cloud_cases import config, second_phase
@@ -21,6 +21,7 @@ from tests.infra.cloud_cases import config, second_phase
 PROD = config("prod", second_phase())
 EIPS = Need("elastic IPs", "ec2", "L-0263D0A3", 3, "network.nat: per-zone", "addresses")
 REFUSED = CloudRefused("AWS refused", next_step="allow it")
+QUOTA = Quota("L-1194D53C", 4.0)
 THEN = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 GOOD = Facts(
     pulumi=(3, 213, 0),
@@ -35,6 +36,7 @@ GOOD = Facts(
     ),
     name=Name(zone=True, certificate="ISSUED"),
     endpoint="InService",
+    room=EndpointRoom(QUOTA, Running(all=3, own=1)),
     estimate=Estimate(Decimal(900), Decimal(2000), ()),
     violations=(),
 )
@@ -50,6 +52,7 @@ def test_a_stack_that_can_be_deployed_passes_every_check() -> None:
         "pulumi",
         "credentials",
         "elastic IPs",
+        "endpoint instances",
         "image",
         "secrets",
         "name",
@@ -72,6 +75,16 @@ def test_a_stack_that_can_be_deployed_passes_every_check() -> None:
         ({"shares": {EIPS.name: Share(4, None)}}, "elastic IPs", "ok", "is not known", None),
         ({"shares": {EIPS.name: Share(None, 0)}}, "elastic IPs", "unknown", "no quota L-0263D0A3", None),
         ({"shares": {EIPS.name: REFUSED}}, "elastic IPs", "unknown", "AWS refused", "allow it"),
+        (
+            {"room": EndpointRoom(QUOTA, Running(all=3, own=0))},
+            "endpoint instances",
+            "failed",
+            "4 ml.g5.2xlarge allowed, 3 running; 2 needed at its largest",
+            "--service-code sagemaker --quota-code L-1194D53C --desired-value 5 --region eu-north-1",
+        ),
+        ({"room": EndpointRoom(None, REFUSED)}, "endpoint instances", "failed", "has no ml.g5.2xlarge", "instanceType"),
+        ({"room": EndpointRoom(REFUSED, REFUSED)}, "endpoint instances", "unknown", "AWS refused", "allow it"),
+        ({"room": EndpointRoom(QUOTA, REFUSED)}, "endpoint instances", "unknown", "AWS refused", "allow it"),
         ({"architectures": ()}, "image", "failed", "the registry has no", "opsctl image push"),
         ({"architectures": ("arm64",)}, "image", "failed", "it is for arm64", "--platform linux/amd64"),
         ({"architectures": REFUSED}, "image", "unknown", "AWS refused", "allow it"),
@@ -117,7 +130,7 @@ def test_a_fact_that_is_not_right_is_named_with_its_fix(
 
 
 def test_what_the_phase_has_not_got_is_not_checked() -> None:
-    assert list(judged(architectures=None, secrets=None, name=None, endpoint=None)) == [
+    assert list(judged(architectures=None, secrets=None, name=None, endpoint=None, room=None)) == [
         "pulumi",
         "credentials",
         "elastic IPs",
