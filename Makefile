@@ -135,23 +135,27 @@ test-sagemaker: .venv-sagemaker/.ready ## the image addresses against the sagema
 	@.venv/bin/uv pip install --python .venv-sagemaker/bin/python --quiet --require-hashes -r requirements/sagemaker.txt
 	@touch $@
 
-# Two clouds side by side: an `up` mostly waits. What each prints comes in one piece, when it has ended.
+# Three clouds side by side: an `up` mostly waits. What each prints comes in one piece, when it has ended.
 .PHONY: e2e
 e2e: tools $(CHECKOV) $(KUBE_SCORE) ## end to end: the real engine and the real AWS provider on a cloud on loopback, scan included
-	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=2 --keep-going --output-sync=target e2e-topologies e2e-dev e2e-others; \
+	@if test -x $(CLOUDLAB); then $(CLOUDLAB) true && $(MAKE) --jobs=3 --keep-going --output-sync=target e2e-topologies e2e-dev e2e-eks e2e-others; \
 	else $(ACTIVATE) && pytest tests/e2e -v --tb=short; fi
 
 .PHONY: e2e-dev
-e2e-dev: tools ## end to end, the stack `dev` alone: up, edited, deployed, rolled back, destroyed
+e2e-dev: tools ## end to end, the stack `dev` on ECS: up, edited, deployed, rolled back, destroyed
 	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e/ecs_dev -v --tb=short --durations=8'
 
 .PHONY: e2e-others
 e2e-others: tools $(CHECKOV) ## end to end, the other stacks: `prod` with the scan, variants, the policy pack
-	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e --ignore=tests/e2e/ecs_dev --ignore=tests/e2e/topologies -v --tb=short --durations=8'
+	@$(LAB) bash -c '. tools/activate.sh && pytest tests/e2e $(addprefix --ignore=tests/e2e/,ecs_dev eks_dev topologies) -v --tb=short --durations=8'
+
+.PHONY: e2e-eks
+e2e-eks: tools $(CHECKOV) $(KUBE_SCORE) ## end to end, the stack `dev` on EKS with a real Kubernetes control plane; scans of its objects
+	@KUBE_SCORE=$(CURDIR)/$(KUBE_SCORE) $(LAB) --kube bash -c '. tools/activate.sh && pytest tests/e2e/eks_dev tests/scans -v --tb=short --durations=8'
 
 .PHONY: e2e-topologies
-e2e-topologies: tools $(CHECKOV) $(KUBE_SCORE) ## end to end, the same stack file in every topology, on a real Kubernetes control plane; scans of its objects
-	@EXPORT_PLAN=$(abspath $(dir $(CLOUDLAB)))/export-plan CHECKOV=$(CURDIR)/.tools/checkov/bin/checkov KUBE_SCORE=$(CURDIR)/$(KUBE_SCORE) $(CLOUDLAB) --kube bash -c '. tools/activate.sh && pytest tests/e2e/topologies tests/scans -v --tb=short --durations=8'
+e2e-topologies: tools $(CHECKOV) ## end to end, the same stack file in every topology
+	@$(LAB) --kube bash -c '. tools/activate.sh && pytest tests/e2e/topologies -v --tb=short --durations=8'
 
 .PHONY: e2e-full
 e2e-full: tools ## every key of the stack config on the real engine, one by one, as a table; some 20 minutes

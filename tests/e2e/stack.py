@@ -111,7 +111,7 @@ class Stack:
         if check and done.returncode:
             text = done.stdout + done.stderr
             lines = [line.strip() for line in text.splitlines() if line.strip() and QUIET not in line]
-            errors = list(dict.fromkeys(line for line in lines if "error:" in line))
+            errors = list(dict.fromkeys(line for line in lines if line.startswith("error:")))
             shown = "\n".join([*errors, "in the end:", *lines[-60:]])
             raise AssertionError(f"pulumi {' '.join(words)} ended with {done.returncode}: {shown}")
         return done

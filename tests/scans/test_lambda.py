@@ -48,7 +48,7 @@ def state_of(declared: offline.Program) -> dict[str, Any]:
 def test_the_scan_finds_nothing_that_is_not_waived(tmp_path: Path) -> None:
     checkov, export_plan = os.environ.get("CHECKOV"), os.environ.get("EXPORT_PLAN")
     if not checkov or not export_plan:
-        pytest.skip("`make e2e-topologies` sets CHECKOV and EXPORT_PLAN")
+        pytest.skip("`make e2e-eks` sets CHECKOV and EXPORT_PLAN")
     state, plan = tmp_path / "state.json", tmp_path / "plan.json"
     state.write_text(json.dumps(state_of(program("prod", topology="lambda")), default=str))
     with plan.open("w") as file:

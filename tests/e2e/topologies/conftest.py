@@ -1,8 +1,8 @@
 """The same stack file in every topology: what a user writes down once, then `topology` alone is another word.
 
 A module here says `TOPOLOGY` and asks for `stack`: a fresh one, from the stack file `dev` with the second phase of the
-bootstrap. `test_9_same_file.py` holds what was brought up against each other. The stack `dev` on ECS has a folder of
-its own, `ecs_dev`, that goes further than any here: of ECS this folder plans the file and does not bring it up again.
+bootstrap. `test_9_same_file.py` holds what was brought up against each other. On ECS and on EKS the stack `dev` has a
+folder of its own, `ecs_dev` and `eks_dev`, that goes further; here they come up and go down again.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.eks_dev.kube_program import FAULT
 from tests.e2e.kube import Cluster, condition, eventually, serves
 from tests.e2e.stack import ROOT, Stack
 from tests.e2e.topologies.conftest import edit
-from tests.e2e.topologies.kube_program import FAULT
 from tests.infra.cloud_cases import DIGEST
 
 NAMESPACE = "rag-dev-kube"
@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Iterato
     (made.folder / "tests").symlink_to(ROOT / "tests")
     program, project = made.folder / "program", made.folder / "Pulumi.yaml"
     program.mkdir()
-    (program / "__main__.py").write_text("from tests.e2e.topologies import kube_program\nkube_program.main()\n")
+    (program / "__main__.py").write_text("from tests.e2e.eks_dev import kube_program\nkube_program.main()\n")
     project.write_text(project.read_text().replace("main: infra/", "main: program/"))
     edit(made, EDITS)
     yield made
