@@ -52,7 +52,7 @@ class ModelEndpoint:
             return Look("deleted by a pause", rests=True, awake=whole) if self._marked() else None
         now = f"{status}, {endpoint_instances(self.target.region, self._called)} instances"
         if asked.scaling.min == 0:
-            return Look(f"{now}; it sleeps by itself while nobody asks", rests=True, awake="as it is")
+            return Look(f"{now}; it sleeps by itself while nobody asks", rests=True, awake=now, stays=True)
         return Look(now, rests=False, awake=whole, half=self._marked())
 
     def rest(self) -> None:

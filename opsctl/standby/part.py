@@ -15,12 +15,14 @@ class Look:
         rests: whether it is at rest already.
         awake: what it is once it is brought back.
         half: whether a pause or a resume began with it and did not end.
+        stays: whether it is the same paused and resumed, and only told of.
     """
 
     now: str
     rests: bool
     awake: str
     half: bool = False
+    stays: bool = False
 
 
 class Part(Protocol):

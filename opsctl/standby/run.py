@@ -54,7 +54,7 @@ def change(
     ordered = list(parts) if way == "pause" else list(reversed(parts))
     with working(talk, "looking at what runs ..."):
         looks = [(part, look) for part in ordered if (look := part.look()) is not None]
-    todo = [(part, look) for part, look in looks if look.half or look.rests is (way == "resume")]
+    todo = [(part, look) for part, look in looks if not look.stays and (look.half or look.rests is (way == "resume"))]
     done = Done([(part.name, look.now, _after(look, way)) for part, look in looks])
     if todo:
         consent([(part.name, look.now, _after(look, way)) for part, look in todo])
@@ -77,6 +77,8 @@ def _change(part: Part, look: Look, way: Way, talk: Console, done: Done) -> None
 
 
 def _after(look: Look, way: Way) -> str:
+    if look.stays:
+        return look.now
     if way == "resume":
         return look.awake if look.rests or look.half else look.now
     return look.now if look.rests else "at rest"

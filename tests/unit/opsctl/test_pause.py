@@ -38,9 +38,11 @@ class Played:
     there: bool = True
     fails: bool = False
     half: bool = False
+    stays: bool = False
 
     def look(self) -> Look | None:
-        return Look("0" if self.rests else "2", self.rests, "2", half=self.half) if self.there else None
+        now = "0" if self.rests else "2"
+        return Look(now, self.rests, "2", half=self.half, stays=self.stays) if self.there else None
 
     def rest(self) -> None:
         self._set(rests=True)
@@ -136,6 +138,19 @@ def test_a_part_that_is_neither_is_brought_to_where_it_should_be(way: Way) -> No
     done = change(parts, way, QUIET, scene.asked.append)
     assert done.changed == ["tasks"]
     assert scene.asked == [[("tasks", "2", "at rest" if way == "pause" else "2")]]
+
+
+@pytest.mark.parametrize("way", ["pause", "resume"])
+def test_a_part_that_sleeps_by_itself_is_told_of_and_not_changed(way: Way) -> None:
+    scene = Scene()
+    parts = scene.parts()
+    for part in parts:
+        part.rests = way == "resume"
+    parts[3].rests = parts[3].stays = True
+    done = change(parts, way, QUIET, scene.asked.append)
+    assert "endpoint" not in done.changed
+    assert "endpoint" not in {name for name, *_ in scene.asked[0]}
+    assert ("endpoint", "0", "0") in done.parts
 
 
 def test_no_consent_changes_nothing() -> None:

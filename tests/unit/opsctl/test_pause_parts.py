@@ -279,7 +279,7 @@ class TestModelEndpoint:
         part = self.part(0)
         look = part.look()
         assert look is not None
-        assert (look.rests, "sleeps by itself" in look.now) == (True, True)
+        assert (look.stays, "sleeps by itself" in look.now) == (True, True)
         part.wake()
         assert done[1:] == []
 
