@@ -28,6 +28,7 @@ DROPPED = (
     "InvalidPermission.NotFound",
     "InvalidAttachment.NotFound",
     "ReplicationGroupAlreadyExists",
+    "InvalidRoute.NotFound",
 )
 NOBODYS = re.compile(r"ReplicationGroupAlreadyExists: Replication group (\S+) already exists")
 # resources, as URN globs, that the cloud at hand does not serve: logs:PutQueryDefinition, ce:CreateAnomaly*
