@@ -59,7 +59,7 @@ class AwsProxy:
     held: dict[str, str] = field(default_factory=dict)
     kill_after: int | None = None
     kill: Callable[[], None] = lambda: None
-    http: httpx.AsyncClient | None = None
+    http: httpx.AsyncClient = field(init=False)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -78,6 +78,9 @@ class AwsProxy:
         self.calls, self.log, self.refusals, self.held, self.kill_after = [], [], [], {}, None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         body = await _read(receive)
         headers = [(name.decode(), value.decode()) for name, value in scope["headers"]]
         operation = _operation(scope, dict(headers), body)
@@ -90,8 +93,6 @@ class AwsProxy:
         if refusal is not None and not refusal.after:
             await _answer(send, refusal.status, *_error(refusal, operation))
             return
-        if self.http is None:
-            self.http = httpx.AsyncClient(base_url=self.upstream, trust_env=False, timeout=60)
         path = scope["raw_path"].decode() + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         done = await self.http.request(scope["method"], path, headers=headers, content=body)
         if refusal is not None:
@@ -104,6 +105,14 @@ class AwsProxy:
         ours = DROPPED - {"content-length"} if scope["method"] == "HEAD" else DROPPED  # there it is the object's
         kept = [(name, value) for name, value in done.headers.items() if name not in ours]
         await _answer(send, done.status_code, kept, content)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        """Connections to the cloud are kept for as long as the server runs."""
+        await receive()
+        async with httpx.AsyncClient(base_url=self.upstream, trust_env=False, timeout=60) as self.http:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     def _held(self, operation: str, content: bytes) -> bytes:
         """What is described, with the state that a test holds it in."""

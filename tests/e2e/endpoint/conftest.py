@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def proxy_of_all(cloud: None) -> Iterator[AwsProxy]:
     app = AwsProxy(os.environ["AWS_ENDPOINT_URL"])
-    with serve(app) as server, pytest.MonkeyPatch.context() as patch:
+    with serve(app, lifespan="on") as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", server.url)
         s3().create_bucket(Bucket=BUCKET)
         yield app
