@@ -47,6 +47,7 @@ class Observer:
 
         cfg, region = self.cfg, self.cfg.region
         delivery, program = self._delivery(), offline.declare(cfg)
+        sagemaker = region if cfg.generation.provider == "sagemaker" else None
         wanted = needs(cfg, program) if region else []
         return Facts(
             pulumi=asked(lambda: version(find_pulumi(self.project, self.environ))),
@@ -57,10 +58,10 @@ class Observer:
             architectures=self._architectures(),
             secrets=None if delivery is None else asked(lambda: self._secrets(delivery)),
             name=asked(self._name) if cfg.domain and region else None,
-            endpoint=asked(lambda: limits.endpoint_state(str(region), cfg.generation.endpoint))
-            if cfg.has_workload and cfg.generation.provider == "sagemaker" and region
+            endpoint=asked(lambda: limits.endpoint_state(sagemaker, cfg.generation.endpoint))
+            if sagemaker and cfg.has_workload
             else None,
-            room=self._room(region) if cfg.generation.provider == "sagemaker" and region else None,
+            room=self._room(sagemaker) if sagemaker else None,
             estimate=asked(lambda: self._estimate(program)),
             violations=_violations(program),
         )

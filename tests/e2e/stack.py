@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import yaml
 from infra.config.plaintext import SECRET_PATHS
 
 ROOT = Path(__file__).parents[2]
+AT_ONCE = 3  # a preview mostly waits
 QUIET = "using pulumi-resource-"
 # a busy emulator drops a connection after it did what was asked; the provider then asks again and is told off
 DROPPED = (
@@ -162,11 +164,22 @@ class Stack:
             self.set(path, value, secret=True, file=file)
         return self.plan(file, check=check)
 
+    def what_ifs(self, edits: Mapping[str, Mapping[str, Any]]) -> dict[str, Plan]:
+        """What the next `up` would do for each edit alone."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return dict(zip(edits, pool.map(self.what_if, edits.values()), strict=True))
+
     def outputs(self) -> dict[str, Any]:
         return dict(json.loads(self.run("stack", "output", "--json").stdout))
 
     def state(self) -> dict[str, Any]:
         return dict(json.loads(self.run("stack", "export").stdout))
+
+    def exported(self, folder: Path) -> Path:
+        """The state with its secrets in the clear, as the scan reads it."""
+        file = folder / "state.json"
+        self.run("stack", "export", "--show-secrets", "--file", str(file))
+        return file
 
     def resources(self) -> list[str]:
         """URNs of what the stack holds."""

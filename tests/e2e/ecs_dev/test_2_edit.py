@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 
 from tests.e2e import outcomes
 from tests.e2e.ecs_dev.cases import EDITS, HOLDS_DATA, THIRD_ZONE, short
 from tests.e2e.stack import Stack, Step
 
-AT_ONCE = 3  # a preview mostly waits
-
 
 @pytest.fixture(scope="module")
 def planned(stack: Stack) -> dict[str, set[Step]]:
     """What the engine would do for each edit alone."""
     edits = {**{name: values for name, (values, _) in EDITS.items()}, "network": THIRD_ZONE}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        plans = pool.map(stack.what_if, edits.values())
-        return {edit: short(plan.steps) for edit, plan in zip(edits, plans, strict=True)}
+    return {edit: short(plan.steps) for edit, plan in stack.what_ifs(edits).items()}
 
 
 @pytest.mark.parametrize("edit", EDITS)

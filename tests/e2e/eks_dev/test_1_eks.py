@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,6 @@ PLURALS = {
     "ValidatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
 }
 OF_CLUSTER = ("aws_eks_", "aws_launch_template.")
-AT_ONCE = 2  # a preview mostly waits
 KUBE = "kubernetes:"
 DEPLOYMENT = (f"{KUBE}apps/v1:Deployment", "deployment")
 SETTINGS = (f"{KUBE}core/v1:ConfigMap", "configmap")
@@ -91,14 +88,7 @@ def test_the_second_preview_is_empty(stack: Stack) -> None:
 
 
 def test_the_scan_of_the_cluster_finds_no_more_than_dev_loosens(stack: Stack, tmp_path: Path) -> None:
-    checkov, export_plan = os.environ.get("CHECKOV"), os.environ.get("EXPORT_PLAN")
-    if not checkov or not export_plan:
-        pytest.skip("`make e2e-eks` sets CHECKOV and EXPORT_PLAN")
-    state, plan = tmp_path / "state.json", tmp_path / "plan.json"
-    stack.run("stack", "export", "--show-secrets", "--file", str(state))
-    with plan.open("w") as file:
-        subprocess.run([export_plan, str(state)], stdout=file, check=True)
-    of_cluster = {check for check, name in scan.findings(checkov, plan) if name.startswith(OF_CLUSTER)}
+    of_cluster = {check for check, name in scan.findings(stack.exported(tmp_path)) if name.startswith(OF_CLUSTER)}
     assert of_cluster == {"CKV_AWS_39"}  # the API server is open to one named network; in production to none
 
 
@@ -160,9 +150,8 @@ def test_the_cluster_has_what_guards_them(stack: Stack, cluster: Cluster) -> Non
 @pytest.fixture(scope="module")
 def planned(stack: Stack) -> dict[str, set[Step]]:
     """What the engine would do for each edit alone."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        plans = pool.map(stack.what_if, [values for values, _ in EDITS.values()])
-        return {edit: short(plan.steps) for edit, plan in zip(EDITS, plans, strict=True)}
+    edits = {edit: values for edit, (values, _) in EDITS.items()}
+    return {edit: short(plan.steps) for edit, plan in stack.what_ifs(edits).items()}
 
 
 @pytest.mark.parametrize("edit", EDITS)

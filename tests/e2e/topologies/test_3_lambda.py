@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -38,7 +37,6 @@ EDITS: dict[str, tuple[dict[str, Any], set[Step]]] = {
     "throttle": ({"lambda.throttle.burst": 20}, {("update", SETTINGS, "settings")}),
     "origins": ({"access.corsOrigins": ["https://chat.example.com"]}, NEW_VERSION | NEW_DOCUMENT),
 }
-AT_ONCE = 3  # a preview mostly waits
 
 
 def client(service: str) -> Any:
@@ -122,9 +120,8 @@ def test_each_path_calls_the_alias_and_metrics_are_no_path(stack: Stack) -> None
 @pytest.fixture(scope="module")
 def planned(stack: Stack) -> dict[str, set[Step]]:
     """What the engine would do for each edit alone."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        plans = pool.map(stack.what_if, [values for values, _ in EDITS.values()])
-        return {edit: short(plan.steps) for edit, plan in zip(EDITS, plans, strict=True)}
+    edits = {edit: values for edit, (values, _) in EDITS.items()}
+    return {edit: short(plan.steps) for edit, plan in stack.what_ifs(edits).items()}
 
 
 @pytest.mark.parametrize("edit", EDITS)

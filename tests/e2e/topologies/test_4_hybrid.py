@@ -275,14 +275,7 @@ def test_what_somebody_took_away_comes_back(hybrid: Hybrid) -> None:
 
 
 def test_the_scan_finds_nothing_that_is_not_waived(hybrid: Hybrid, tmp_path: Path) -> None:
-    checkov, export_plan = os.environ.get("CHECKOV"), os.environ.get("EXPORT_PLAN")
-    if not checkov or not export_plan:
-        pytest.skip("`make e2e-topologies` sets CHECKOV and EXPORT_PLAN")
-    state, plan = tmp_path / "state.json", tmp_path / "plan.json"
-    hybrid.stack.run("stack", "export", "--show-secrets", "--file", str(state))
-    with plan.open("w") as file:
-        subprocess.run([export_plan, str(state)], stdout=file, check=True)
-    found, accepted = scan.findings(checkov, plan, least=LEAST_PASSED), scan.waivers(WAIVERS)
+    found, accepted = scan.findings(hybrid.stack.exported(tmp_path), least=LEAST_PASSED), scan.waivers(WAIVERS)
     assert scan.unwaived(found, accepted) == []
     assert scan.unused(found, accepted) == []
 
